@@ -1,0 +1,1 @@
+"""What every layer uses: errors, names, progress, keys, devices."""

@@ -1,0 +1,45 @@
+"""How JAX is set up: a host device per core and a compilation cache that outlives the process.
+
+Nothing here runs on import. ``prepare()`` is called by the first function that needs JAX, so that
+reading a log or printing a schema never pays for it.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+__all__ = ["cache_folder", "prepare"]
+
+
+def cache_folder() -> Path:
+    """The folder of compiled programs; the environment variable ``DOWORLD_CACHE`` overrides it."""
+    import platformdirs
+
+    chosen = os.environ.get("DOWORLD_CACHE")
+    return Path(chosen) if chosen else Path(platformdirs.user_cache_dir("doworld"))
+
+
+@cache
+def prepare() -> int:
+    """Sets JAX up once per process and returns the number of devices.
+
+    A host device per core (at most eight) lets ``shard_map`` use every core for batched small
+    matrix products, which one host device leaves idle. Where JAX already runs, it is left alone.
+    """
+    import jax
+
+    cores = min(os.cpu_count() or 1, 8)
+    try:
+        jax.config.update("jax_num_cpu_devices", cores)
+    except RuntimeError:  # somebody started JAX's backend before us
+        pass
+    folder = cache_folder() / "compiled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return jax.local_device_count()
+    if jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    return jax.local_device_count()

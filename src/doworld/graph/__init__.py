@@ -1,0 +1,7 @@
+"""Causal graphs and prior knowledge."""
+
+from doworld.graph.graph import CausalGraph as CausalGraph
+from doworld.graph.graph import Edge as Edge
+from doworld.graph.graph import Evidence as Evidence
+from doworld.graph.graph import Mark as Mark
+from doworld.graph.prior import Prior as Prior

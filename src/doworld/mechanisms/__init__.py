@@ -1,0 +1,11 @@
+"""Local causal functions: families of mechanisms, each evaluated for all its variables at once."""
+
+from doworld.mechanisms.bank import AbstractBank as AbstractBank
+from doworld.mechanisms.bank import InvertibleBank as InvertibleBank
+from doworld.mechanisms.bank import StochasticBank as StochasticBank
+from doworld.mechanisms.categorical import CategoricalBank as CategoricalBank
+from doworld.mechanisms.coding import Coding as Coding
+from doworld.mechanisms.known import Known as Known
+from doworld.mechanisms.known import KnownBank as KnownBank
+from doworld.mechanisms.linear import LinearBank as LinearBank
+from doworld.mechanisms.neural import NeuralBank as NeuralBank

@@ -1,0 +1,81 @@
+"""What a mechanism family is: the local causal functions of n variables, evaluated together.
+
+Values are *scaled*: a continuous variable is (z − mean)/standard deviation of the log, a discrete
+one its level code. Inputs are the encoded parents (see ``doworld.mechanisms.coding``), gathered,
+not masked out of a full input vector.
+"""
+
+from abc import abstractmethod
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+__all__ = ["AbstractBank", "InvertibleBank", "StochasticBank"]
+
+
+class AbstractBank(eqx.Module):
+    """Mechanisms of one family for n variables.
+
+    Attributes:
+        targets: the variables' columns.
+        columns: where each parent feature stands in the flattened window, lag-major.
+        mask: 1 where ``columns`` holds a parent, 0 where it is padding.
+        residual: 1 where the mechanism predicts the increment over the row before.
+    """
+
+    targets: eqx.AbstractVar[Int[Array, " n"]]
+    columns: eqx.AbstractVar[Int[Array, "n k"]]
+    mask: eqx.AbstractVar[Float[Array, "n k"]]
+    residual: eqx.AbstractVar[Float[Array, " n"]]
+
+    def inputs(self, features: Float[Array, " flat"]) -> Float[Array, "n k"]:
+        """The parents' features of every mechanism, padding as zeros."""
+        return features[self.columns] * self.mask
+
+    @abstractmethod
+    def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n w"]:
+        """Independent draws of the mechanisms' own noise, of width w per variable."""
+
+    @abstractmethod
+    def sample(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], noise: Float[Array, "n w"]
+    ) -> Float[Array, " n"]:
+        """The next values: f(parents, noise), deterministic given the noise."""
+
+    @abstractmethod
+    def log_prob(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], value: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """log p(value | parents) in scaled units."""
+
+
+class InvertibleBank(AbstractBank):
+    """A family whose noise can be read off: ``sample(inputs, previous, abduct(...)) = value``."""
+
+    @abstractmethod
+    def abduct(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], value: Float[Array, " n"]
+    ) -> Float[Array, "n w"]:
+        """The noise that produced ``value``."""
+
+
+class StochasticBank(AbstractBank):
+    """A family whose noise is only known up to a posterior: many noises produce one value."""
+
+    @abstractmethod
+    def posterior(
+        self,
+        inputs: Float[Array, "n k"],
+        previous: Float[Array, " n"],
+        value: Float[Array, " n"],
+        key: PRNGKeyArray,
+    ) -> Float[Array, "n w"]:
+        """A draw of the noise given that it produced ``value``."""
+
+
+def gaussian_log_prob(
+    error: Float[Array, " n"], sigma: Float[Array, " n"]
+) -> Float[Array, " n"]:
+    """log N(error; 0, σ²)."""
+    return -0.5 * (error / sigma) ** 2 - jnp.log(sigma) - 0.5 * jnp.log(2 * jnp.pi)

@@ -1,0 +1,138 @@
+"""The assembled transition: all mechanisms, one row at a time, with interventions as arrays."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from doworld.mechanisms import AbstractBank, Coding, InvertibleBank, StochasticBank
+
+__all__ = ["Dynamics", "Noise", "World", "abduct", "rollout"]
+
+Noise = tuple[Float[Array, "..."], ...]
+"""One array of shape (…, n, w) per bank."""
+
+
+class Dynamics(eqx.Module):
+    """Mechanisms of every variable as arrays; each leaf of ``banks`` has a leading member axis.
+
+    Attributes:
+        banks: the mechanism families.
+        coding: how rows become features.
+        order: contemporaneous level of each variable, −1 where it is exogenous.
+        lower, upper: the variables' bounds in scaled units.
+        levels: how many contemporaneous levels there are (static).
+        max_lag: how many rows a mechanism looks back (static).
+    """
+
+    banks: tuple[AbstractBank, ...]
+    coding: Coding
+    order: Int[Array, " variables"]
+    lower: Float[Array, " variables"]
+    upper: Float[Array, " variables"]
+    levels: int = eqx.field(static=True)
+    max_lag: int = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        for bank in self.banks:
+            if not isinstance(bank, InvertibleBank | StochasticBank):
+                raise TypeError(
+                    f"{type(bank).__name__} can neither abduct noise nor sample its posterior, so "
+                    "no counterfactual could be asked. Derive it from InvertibleBank or "
+                    "StochasticBank."
+                )
+
+    @property
+    def members(self) -> int:
+        """The size of the ensemble."""
+        return self.banks[0].targets.shape[0]
+
+    def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Noise:
+        """Independent noise for every mechanism, the same for every member."""
+        keys = jax.random.split(key, len(self.banks))
+        first = jax.tree.map(lambda leaf: leaf[0], self.banks)
+        return tuple(b.draw_noise(k, shape) for b, k in zip(first, keys, strict=True))
+
+
+class World(eqx.Module):
+    """What is given and done in one world, in scaled units; rows 1…T are to be generated.
+
+    A variable's value is gain·natural + offset: (1, 0) leaves it alone, (0, v) sets it to v,
+    (1, d) shifts it by d. Natural is the mechanism's value, or ``exogenous`` where there is none.
+
+    Attributes:
+        window: rows 0, −1, … −(L−1), the newest first.
+        exogenous: actions and contexts of rows 1…T.
+        gain, offset: the interventions on rows 1…T.
+    """
+
+    window: Float[Array, "lags variables"]
+    exogenous: Float[Array, "steps variables"]
+    gain: Float[Array, "steps variables"]
+    offset: Float[Array, "steps variables"]
+
+
+def next_row(
+    dynamics: Dynamics,
+    banks: tuple[AbstractBank, ...],
+    window: Float[Array, "lags variables"],
+    done: tuple[Float[Array, " variables"], ...],
+    noise: Noise,
+) -> Float[Array, " variables"]:
+    """One row of one world under one member; ``done`` is (exogenous, gain, offset) of that row."""
+    exogenous, gain, offset = done
+    row = jnp.where(dynamics.order < 0, gain * exogenous + offset, 0.0)
+    for level in range(dynamics.levels):
+        rows = jnp.concatenate([row[None], window])
+        features = dynamics.coding.encode(rows).reshape(-1)
+        natural = jnp.zeros_like(row)
+        for bank, own in zip(banks, noise, strict=True):
+            previous = window[0, bank.targets] if window.shape[0] else jnp.zeros(len(bank.targets))
+            value = bank.sample(bank.inputs(features), previous, own)
+            natural = natural.at[bank.targets].set(value)
+        natural = jnp.clip(natural, dynamics.lower, dynamics.upper)
+        row = jnp.where(dynamics.order == level, gain * natural + offset, row)
+    return row
+
+
+def rollout(
+    dynamics: Dynamics, banks: tuple[AbstractBank, ...], world: World, noise: Noise
+) -> Float[Array, "steps variables"]:
+    """Rows 1…T of one world under one member's ``banks``; ``noise`` leaves have shape (T, n, w)."""
+
+    def step(window, inputs):
+        done, own = inputs
+        row = next_row(dynamics, banks, window, done, own)
+        return jnp.concatenate([row[None], window])[: window.shape[0]], row
+
+    done = (world.exogenous, world.gain, world.offset)
+    return jax.lax.scan(step, world.window, (done, noise))[1]
+
+
+def abduct(
+    dynamics: Dynamics,
+    banks: tuple[AbstractBank, ...],
+    window: Float[Array, "lags variables"],
+    rows: Float[Array, "steps variables"],
+    key: PRNGKeyArray,
+) -> Noise:
+    """The noise that produced the logged ``rows`` 1…T, under one member.
+
+    Exact for invertible families, a posterior draw for stochastic ones. The history of row t is
+    rows t−1, t−2, …, the newest first.
+    """
+    steps, lags = rows.shape[0], window.shape[0]
+    past = jnp.concatenate([window[::-1], rows])
+    index = lags + jnp.arange(steps)[:, None] - jnp.arange(lags + 1)[None, :]
+    features = dynamics.coding.encode(past[index]).reshape(steps, -1)
+    before = past[index[:, 1]] if lags else jnp.zeros_like(rows)
+    noise = []
+    for number, bank in enumerate(banks):
+        inputs = jax.vmap(bank.inputs)(features)
+        previous, value = before[:, bank.targets], rows[:, bank.targets]
+        if isinstance(bank, InvertibleBank):
+            noise.append(jax.vmap(bank.abduct)(inputs, previous, value))
+        elif isinstance(bank, StochasticBank):
+            keys = jax.random.split(jax.random.fold_in(key, number), steps)
+            noise.append(jax.vmap(bank.posterior)(inputs, previous, value, keys))
+    return tuple(noise)

@@ -1,0 +1,73 @@
+"""Many worlds at once: batched rollouts over members and cores, compiled once per shape."""
+
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import PartitionSpec
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from doworld.model.dynamics import Dynamics, Noise, World, abduct, rollout
+
+__all__ = ["bucket", "recover_noise", "simulate"]
+
+
+def bucket(size: int, smallest: int = 8) -> int:
+    """The next power of two: shapes come in few sizes, so new questions do not recompile.
+
+    >>> [bucket(n) for n in (1, 8, 9, 300)]
+    [8, 8, 16, 512]
+    """
+    return max(smallest, 1 << max(size - 1, 0).bit_length())
+
+
+@partial(jax.jit, static_argnames="devices")
+def _simulate(
+    dynamics: Dynamics, worlds: World, noise: Noise, devices: int
+) -> Float[Array, "members batch steps variables"]:
+    def batch(dynamics: Dynamics, worlds: World, noise: Noise):
+        def member(banks):
+            return jax.vmap(lambda w, n: rollout(dynamics, banks, w, n))(worlds, noise)
+
+        return jax.lax.map(member, dynamics.banks)
+
+    if devices == 1:
+        return batch(dynamics, worlds, noise)
+    mesh = jax.make_mesh((devices,), ("batch",))
+    split, whole = PartitionSpec("batch"), PartitionSpec()
+    shard = jax.shard_map(
+        batch,
+        mesh=mesh,
+        in_specs=(whole, split, split),
+        out_specs=PartitionSpec(None, "batch"),
+        check_vma=False,
+    )
+    return shard(dynamics, worlds, noise)
+
+
+def simulate(
+    dynamics: Dynamics, worlds: World, noise: Noise
+) -> Float[Array, "members batch steps variables"]:
+    """Rows 1…T of every world in the batch under every member, in scaled units.
+
+    ``worlds`` and ``noise`` have a leading batch axis; the batch is spread over the host's devices
+    where it divides by them and is large enough to gain.
+    """
+    devices, size = jax.local_device_count(), worlds.exogenous.shape[0]
+    return _simulate(dynamics, worlds, noise, devices if size % devices == 0 and size >= 64 else 1)
+
+
+@eqx.filter_jit
+def recover_noise(
+    dynamics: Dynamics,
+    window: Float[Array, "lags variables"],
+    rows: Float[Array, "steps variables"],
+    key: PRNGKeyArray,
+) -> Noise:
+    """The noise that produced logged rows under every member; leaves (members, steps, n, w)."""
+    members = jnp.arange(dynamics.members)
+    return jax.lax.map(
+        lambda pair: abduct(dynamics, pair[0], window, rows, jax.random.fold_in(key, pair[1])),
+        (dynamics.banks, members),
+    )

@@ -1,0 +1,110 @@
+"""A learned world: schema, graph and mechanisms, with what is needed to say how far to trust it."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+
+from doworld.data import Episode, Schema
+from doworld.graph import CausalGraph
+from doworld.model.dynamics import Dynamics
+
+__all__ = ["Calibration", "Fit", "Reference", "WorldModel"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How one variable's mechanism was chosen: family and held-out score of every candidate."""
+
+    variable: str
+    family: str
+    log_likelihood: dict[str, float]
+    one_step_nrmse: float
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """A sample of the training data, for support.
+
+    Attributes:
+        points: parents' features of each variable's mechanism, padded with zeros.
+        mask: 1 where ``points`` holds a parent feature.
+        radius: per variable, the 0.95-quantile of the distance of held-out points to the sample.
+        action_low, action_high: range of every variable in the log, in its own units.
+    """
+
+    points: Float[np.ndarray, "variables sample k"]
+    mask: Float[np.ndarray, "variables k"]
+    columns: Float[np.ndarray, "variables k"]
+    radius: Float[np.ndarray, " variables"]
+    low: Float[np.ndarray, " variables"]
+    high: Float[np.ndarray, " variables"]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """How much wider intervals must be for their level to hold on held-out episodes.
+
+    ``inflation[v, j]`` multiplies both sides of variable v's interval at ``horizons[j]`` rows
+    ahead, linear in between.
+    """
+
+    horizons: Float[np.ndarray, " horizons"]
+    inflation: Float[np.ndarray, "variables horizons"]
+    coverage: Float[np.ndarray, "variables horizons"]
+
+
+@dataclass(frozen=True, eq=False)
+class WorldModel:
+    """What ``learn`` returns and every question is asked of.
+
+    Attributes:
+        schema: variables and time step of the log.
+        graph: the causal graph that the mechanisms follow.
+        dynamics: the mechanisms as arrays, in scaled units.
+        center, scale: scaled value = (value − center)/scale; 0 and 1 for discrete variables.
+        typical: values that stand in where nothing is given, in the variables' own units (median
+            or most frequent level).
+        members_of_structure: which members carry a sampled graph instead of the most likely one.
+        fits: how each mechanism was chosen.
+        reference, calibration: for support and intervals.
+        rows: transitions that it was learned from.
+        notes: what was decided from the data, in words.
+    """
+
+    schema: Schema
+    graph: CausalGraph
+    dynamics: Dynamics
+    center: Float[np.ndarray, " variables"]
+    scale: Float[np.ndarray, " variables"]
+    typical: Float[np.ndarray, " variables"]
+    reference: Reference
+    calibration: Calibration
+    fits: tuple[Fit, ...] = ()
+    members_of_structure: tuple[bool, ...] = ()
+    rows: int = 0
+    notes: tuple[str, ...] = field(default=())
+
+    def scaled(self, values: Float[np.ndarray, "*b variables"]) -> Float[np.ndarray, "*b variables"]:
+        """Values in scaled units, float64."""
+        return (values - self.center) / self.scale
+
+    def unscaled(self, rows: Float[np.ndarray, "*b variables"]) -> Float[np.ndarray, "*b variables"]:
+        """Scaled rows in the variables' own units, float64."""
+        return np.asarray(rows, np.float64) * self.scale + self.center
+
+    def save(self, folder) -> None:
+        """Writes ``model.json`` and ``weights.safetensors`` into ``folder``."""
+        from doworld.model.store import save
+
+        save(self, folder)
+
+    def check_episode(self, episode: Episode) -> None:
+        """Raises ``SchemaError`` where an episode's variables are not this model's."""
+        from doworld._core.errors import SchemaError
+
+        if episode.schema.names != self.schema.names:
+            raise SchemaError(
+                f"the episode has the variables {', '.join(episode.schema.names)}, but the model "
+                f"was learned on {', '.join(self.schema.names)}. Read it with the same roles."
+            )

@@ -1,0 +1,22 @@
+"""Questions and answers as plain data."""
+
+from doworld.query.answer import Answer as Answer
+from doworld.query.answer import Series as Series
+from doworld.query.answer import Status as Status
+from doworld.query.answer import Why as Why
+from doworld.query.given import Rows as Rows
+from doworld.query.goal import Band as Band
+from doworld.query.goal import Goal as Goal
+from doworld.query.intervention import Intervention as Intervention
+from doworld.query.intervention import Scale as Scale
+from doworld.query.intervention import Set as Set
+from doworld.query.intervention import Shift as Shift
+from doworld.query.queries import CEM as CEM
+from doworld.query.queries import ICEM as ICEM
+from doworld.query.queries import MPPI as MPPI
+from doworld.query.queries import Counterfactual as Counterfactual
+from doworld.query.queries import Do as Do
+from doworld.query.queries import Enumerate as Enumerate
+from doworld.query.queries import Plan as Plan
+from doworld.query.queries import Predict as Predict
+from doworld.query.queries import Query as Query
