@@ -9,3 +9,4 @@ from doworld.mechanisms.known import Known as Known
 from doworld.mechanisms.known import KnownBank as KnownBank
 from doworld.mechanisms.linear import LinearBank as LinearBank
 from doworld.mechanisms.neural import NeuralBank as NeuralBank
+from doworld.mechanisms.polynomial import PolynomialBank as PolynomialBank

@@ -5,7 +5,7 @@ from functools import partial
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from doworld.model.dynamics import Dynamics, Noise, World, abduct, rollout
@@ -34,7 +34,7 @@ def _simulate(
 
     if devices == 1:
         return batch(dynamics, worlds, noise)
-    mesh = jax.make_mesh((devices,), ("batch",))
+    mesh = jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,))
     split, whole = PartitionSpec("batch"), PartitionSpec()
     shard = jax.shard_map(
         batch,

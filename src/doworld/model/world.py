@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from doworld.data import Episode, Schema
 from doworld.graph import CausalGraph
@@ -27,16 +27,19 @@ class Reference:
     """A sample of the training data, for support.
 
     Attributes:
-        points: parents' features of each variable's mechanism, padded with zeros.
+        targets: the column of each of n variables that have a mechanism.
+        points: parents' features of each mechanism, padded with zeros.
         mask: 1 where ``points`` holds a parent feature.
-        radius: per variable, the 0.95-quantile of the distance of held-out points to the sample.
-        action_low, action_high: range of every variable in the log, in its own units.
+        columns: where the parent features stand in the flattened window, lag-major.
+        radius: 0.95-quantile of the distance of held-out points to the nearest of the sample.
+        low, high: range of every variable in the log, in its own units.
     """
 
-    points: Float[np.ndarray, "variables sample k"]
-    mask: Float[np.ndarray, "variables k"]
-    columns: Float[np.ndarray, "variables k"]
-    radius: Float[np.ndarray, " variables"]
+    targets: Int[np.ndarray, " n"]
+    points: Float[np.ndarray, "n sample k"]
+    mask: Float[np.ndarray, "n k"]
+    columns: Int[np.ndarray, "n k"]
+    radius: Float[np.ndarray, " n"]
     low: Float[np.ndarray, " variables"]
     high: Float[np.ndarray, " variables"]
 

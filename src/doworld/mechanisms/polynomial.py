@@ -1,0 +1,87 @@
+"""Polynomial mechanisms, fitted in closed form: exact where nature is smooth and little disturbed."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from doworld.mechanisms.bank import InvertibleBank, gaussian_log_prob
+from doworld.mechanisms.noise import inverse, log_slope, warp
+
+__all__ = ["PolynomialBank", "monomials"]
+
+
+def monomials(inputs: int, degree: int, *, once: tuple[int, ...] = ()) -> Int[np.ndarray, "p d"]:
+    """All products of at most ``degree`` of the inputs; an entry of 0 stands for the constant 1.
+
+    Inputs in ``once`` (0/1 columns, equal to their own powers) appear at most once in a product.
+
+    >>> monomials(2, 2).tolist()
+    [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2], [2, 2]]
+    """
+    rows = []
+    for row in itertools.combinations_with_replacement(range(inputs + 1), degree):
+        if not any(row.count(i + 1) > 1 for i in once):
+            rows.append(row)
+    return np.array(rows, np.int32).reshape(-1, degree)
+
+
+class PolynomialBank(InvertibleBank):
+    """z' = r·z + s·Σ_p w_p Π_d x_{t(p,d)} + s·σ·g(u), u ~ N(0, 1).
+
+    Inputs are clipped to half a range beyond the training data's before they are multiplied, so
+    that a rollout that leaves the data cannot explode; g is the map of ``mechanisms.noise``.
+    ``terms`` names the factors of each product, 0 for the constant 1 (see ``monomials``).
+    """
+
+    targets: Int[Array, " n"]
+    columns: Int[Array, "n k"]
+    mask: Float[Array, "n k"]
+    residual: Float[Array, " n"]
+    scale: Float[Array, " n"]
+    terms: Int[Array, "n p d"]
+    weight: Float[Array, "n p"]
+    low: Float[Array, "n k"]
+    high: Float[Array, "n k"]
+    sigma: Float[Array, " n"]
+    knots: Float[Array, "n knots"]
+
+    def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n 1"]:
+        """Standard normal draws."""
+        return jax.random.normal(key, (*shape, len(self.targets), 1))
+
+    def _location(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        inside = jnp.clip(inputs, self.low, self.high)
+        factors = jnp.concatenate([jnp.ones_like(inside[..., :1]), inside], -1)
+        n, p, d = self.terms.shape
+        taken = jnp.take_along_axis(factors, self.terms.reshape(n, p * d), -1).reshape(n, p, d)
+        return self.residual * previous + self.scale * jnp.sum(self.weight * taken.prod(-1), -1)
+
+    def sample(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], noise: Float[Array, "n 1"]
+    ) -> Float[Array, " n"]:
+        """r·z + location + σ·g(u)."""
+        location = self._location(inputs, previous)
+        return location + self.scale * self.sigma * warp(noise[..., 0], self.knots)
+
+    def _epsilon(self, inputs, previous, value):
+        return (value - self._location(inputs, previous)) / (self.scale * self.sigma)
+
+    def log_prob(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], value: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """log N(u) − log g'(u) − log σ."""
+        epsilon = self._epsilon(inputs, previous, value)
+        u = inverse(epsilon, self.knots)
+        normal = gaussian_log_prob(u, jnp.ones_like(u))
+        return normal - log_slope(epsilon, self.knots) - jnp.log(self.scale * self.sigma)
+
+    def abduct(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], value: Float[Array, " n"]
+    ) -> Float[Array, "n 1"]:
+        """u = g⁻¹((z' − location)/σ)."""
+        return inverse(self._epsilon(inputs, previous, value), self.knots)[..., None]

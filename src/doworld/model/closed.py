@@ -1,0 +1,227 @@
+"""Linear and polynomial mechanisms by least squares, degree chosen on held-out rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from doworld.mechanisms import LinearBank, PolynomialBank
+from doworld.mechanisms.noise import fit_knots
+from doworld.mechanisms.polynomial import monomials
+from doworld.model.design import Design, Parents
+
+__all__ = ["Closed", "fit_closed", "linear_bank", "polynomial_bank", "wiring"]
+
+MOST_ROWS = 40_000
+MOST_TERMS = 400
+SMALLEST_SIGMA = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Closed:
+    """One target's closed-form fit.
+
+    Attributes:
+        degree: 1 is linear.
+        terms: products of inputs, see ``mechanisms.polynomial.monomials``.
+        weight: per member; in units of ``scale``.
+        scale: spread of the target (of its increments where residual), scaled units.
+        sigma: held-out standard deviation of the error over ``scale``.
+        knots: shape of the noise.
+        log_likelihood: mean over held-out rows, scaled units.
+        rmse: held-out, scaled units.
+        low, high: range of the inputs, half a range wider on both sides.
+    """
+
+    degree: int
+    terms: Int[np.ndarray, "p d"]
+    weight: Float[np.ndarray, "members p"]
+    scale: float
+    sigma: float
+    knots: Float[np.ndarray, " knots"]
+    log_likelihood: float
+    rmse: float
+    low: Float[np.ndarray, " k"]
+    high: Float[np.ndarray, " k"]
+
+
+def _products(inputs: np.ndarray, terms: np.ndarray) -> Float[np.ndarray, "rows p"]:
+    factors = np.concatenate([np.ones((len(inputs), 1)), inputs], axis=1)
+    out = np.ones((len(inputs), len(terms)))
+    for d in range(terms.shape[1]):
+        out *= factors[:, terms[:, d]]
+    return out
+
+
+def _solve(gram: np.ndarray, moment: np.ndarray, ridge: float) -> np.ndarray:
+    size = np.maximum(np.diag(gram), 1e-12)
+    root = np.sqrt(size)
+    scaled = gram / root / root[:, None]
+    scaled[np.diag_indices_from(scaled)] += ridge
+    return np.linalg.solve(scaled, moment / root) / root
+
+
+def _log_density(error: np.ndarray, sigma: float) -> float:
+    return float(np.mean(-0.5 * (error / sigma) ** 2) - np.log(sigma) - 0.5 * np.log(2 * np.pi))
+
+
+@dataclass(frozen=True, eq=False)
+class _Data:
+    inputs: np.ndarray
+    target: np.ndarray
+    held: np.ndarray
+    counts: np.ndarray  # members × rows
+    mask: np.ndarray  # members × k
+    once: tuple[int, ...]
+    scale: float
+
+
+def _data(design: Design, parents: Parents, i: int, seed: int) -> _Data:
+    target, columns = int(parents.targets[i]), parents.columns[i]
+    used = parents.mask[:, i].any(0)
+    columns = np.where(used, columns, columns[0])
+    keep = np.flatnonzero(design.complete(target, columns[used]))
+    rng = np.random.default_rng([seed, target])
+    if len(keep) > MOST_ROWS:
+        keep = np.sort(rng.choice(keep, MOST_ROWS, replace=False))
+    at = design.rows[keep]
+    inputs = design.gather(columns, at) * used
+    y = design.values[at, target]
+    if parents.residual[i]:
+        y = y - design.values[at - 1, target]
+    spread = float(y.std()) if len(y) else 1.0
+    scale = spread if spread > 1e-9 else 1.0
+    unit = np.unique(design.unit[keep], return_inverse=True)[1]
+    plain = parents.mask[:, i].all(-1) | (parents.mask[:, i] == parents.mask[0, i]).all(-1)
+    counts = np.ones((len(parents.mask), len(keep)))
+    for m in range(len(parents.mask)):
+        if plain[m] and len(unit):
+            sizes = rng.multinomial(unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)))
+            counts[m] = sizes[unit]
+    binary = tuple(
+        k for k in range(len(columns)) if used[k] and np.isin(inputs[:, k], (0.0, 1.0)).all()
+    )
+    return _Data(inputs, y / scale, design.held[keep], counts, parents.mask[:, i], binary, scale)
+
+
+def _fit_degree(data: _Data, degree: int) -> Closed | None:
+    terms = monomials(data.inputs.shape[1], degree, once=data.once)
+    used = data.mask.any(0)
+    inside = np.concatenate([[True], used])[terms].all(-1)
+    terms = terms[inside]
+    rows, train = len(data.target), ~data.held
+    if len(terms) > min(MOST_TERMS, max(train.sum() / 8, 2 if degree == 1 else 0)):
+        if degree > 1:
+            return None
+    products = _products(data.inputs, terms)
+    gram = products[train].T @ products[train]
+    moment = products[train].T @ data.target[train]
+    best = None
+    for ridge in (1e-10, 1e-7, 1e-4, 1e-2):
+        weight = _solve(gram, moment, ridge)
+        error = data.target[data.held] - products[data.held] @ weight
+        rmse = float(np.sqrt(np.mean(error**2))) if len(error) else 1.0
+        if best is None or rmse < 0.999 * best[0]:
+            best = (rmse, ridge, error)
+    assert best is not None
+    rmse, ridge, error = best
+    sigma = max(rmse, SMALLEST_SIGMA)
+    weights = np.zeros((len(data.mask), len(terms)))
+    for m, (counts, mask) in enumerate(zip(data.counts, data.mask, strict=True)):
+        open_terms = np.concatenate([[True], mask > 0])[terms].all(-1)
+        P = products[:, open_terms]
+        weighted = P * counts[:, None]
+        weights[m, open_terms] = _solve(weighted.T @ P, weighted.T @ data.target, ridge)
+    low, high = data.inputs.min(0, initial=0), data.inputs.max(0, initial=0)
+    reach = 0.5 * (high - low)
+    return Closed(
+        degree=degree,
+        terms=terms,
+        weight=weights,
+        scale=data.scale,
+        sigma=sigma,
+        knots=fit_knots(error / sigma),
+        log_likelihood=_log_density(error, sigma) - np.log(data.scale) if rows else -np.inf,
+        rmse=rmse * data.scale,
+        low=low - reach,
+        high=high + reach,
+    )
+
+
+def fit_closed(design: Design, parents: Parents, i: int, *, seed: int) -> dict[int, Closed]:
+    """Fits target number ``i`` with every degree that its rows can carry, up to 5; 1 always."""
+    data = _data(design, parents, i, seed)
+    out: dict[int, Closed] = {}
+    for degree in range(1, 6):
+        fitted = _fit_degree(data, degree)
+        if fitted is None:
+            break
+        out[degree] = fitted
+        worse = degree > 2 and fitted.rmse > 0.999 * out[degree - 1].rmse
+        if worse or fitted.sigma <= 1e-6:
+            break
+    return out
+
+
+def linear_bank(fits: list[Closed], parents: Parents) -> LinearBank:
+    """The bank of the targets' linear fits, one row of ``parents`` a fit."""
+    members, n, k = parents.mask.shape
+    weight, bias = np.zeros((members, n, k)), np.zeros((members, n))
+    for i, fit in enumerate(fits):
+        for term, w in zip(fit.terms[:, 0], fit.weight.T, strict=True):
+            if term:
+                weight[:, i, term - 1] = w * fit.scale
+            else:
+                bias[:, i] = w * fit.scale
+    sigma = np.array([fit.sigma * fit.scale for fit in fits])
+    return LinearBank(**wiring(parents), **_arrays(members, sigma=sigma), **_member(weight, bias))
+
+
+def _member(weight: np.ndarray, bias: np.ndarray) -> dict:
+    return {"weight": weight.astype(np.float32), "bias": bias.astype(np.float32)}
+
+
+def polynomial_bank(fits: list[Closed], parents: Parents) -> PolynomialBank:
+    """The bank of the targets' polynomial fits, padded to the longest."""
+    members, n, _ = parents.mask.shape
+    longest = max(len(f.terms) for f in fits)
+    degree = max(f.degree for f in fits)
+    terms = np.zeros((n, longest, degree), np.int32)
+    weight = np.zeros((members, n, longest), np.float32)
+    for i, fit in enumerate(fits):
+        terms[i, : len(fit.terms), : fit.degree] = fit.terms
+        weight[:, i, : len(fit.terms)] = fit.weight
+    shared = _arrays(
+        members,
+        scale=np.array([f.scale for f in fits]),
+        sigma=np.array([f.sigma for f in fits]),
+        knots=np.array([f.knots for f in fits]),
+        low=np.array([f.low for f in fits]),
+        high=np.array([f.high for f in fits]),
+    )
+    wired = np.broadcast_to(terms, (members, *terms.shape)).copy()
+    return PolynomialBank(**wiring(parents), **shared, terms=wired, weight=weight)  # type: ignore[arg-type]
+
+
+def _arrays(members: int, **shared: np.ndarray) -> dict[str, np.ndarray]:
+    return {
+        name: np.broadcast_to(a.astype(np.float32), (members, *a.shape)).copy()
+        for name, a in shared.items()
+    }
+
+
+def wiring(parents: Parents) -> dict:
+    """Targets, columns, mask and residual with a leading member axis."""
+    members = len(parents.mask)
+
+    def repeat(a: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(a, (members, *a.shape)).copy()
+
+    return {
+        "targets": repeat(parents.targets),
+        "columns": repeat(parents.columns),
+        "mask": parents.mask.astype(np.float32),
+        "residual": repeat(parents.residual),
+    }
+
+

@@ -1,0 +1,198 @@
+"""From a log and a graph to the arrays that mechanisms are fitted on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from doworld.data import Kind, Role, Trajectories
+from doworld.graph import CausalGraph, Mark
+from doworld.mechanisms import Coding
+
+__all__ = ["Design", "Parents", "design", "member_graphs"]
+
+Link = tuple[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """A log as scaled rows, with the transitions that may be learned from.
+
+    Attributes:
+        values: scaled rows, rewards aligned, gaps filled by the last value seen (never read as
+            a target, see ``observed``).
+        observed: where a value was really logged.
+        features: encoded rows.
+        rows: target rows, each with ``lags`` predecessors in its own episode.
+        unit: the episode or block that each of ``rows`` belongs to, for bootstrap and hold-out.
+        held: which of ``rows`` are held out.
+        center, scale: scaled = (value − center)/scale.
+        lags: how far back a mechanism looks.
+    """
+
+    values: Float[np.ndarray, "rows variables"]
+    observed: Bool[np.ndarray, "rows variables"]
+    features: Float[np.ndarray, "rows features"]
+    rows: Int[np.ndarray, " targets"]
+    unit: Int[np.ndarray, " targets"]
+    held: Bool[np.ndarray, " targets"]
+    center: Float[np.ndarray, " variables"]
+    scale: Float[np.ndarray, " variables"]
+    coding: Coding
+    lags: int
+
+    def gather(self, columns: Int[np.ndarray, " k"], at: Int[np.ndarray, " n"]) -> np.ndarray:
+        """Parent features (n, k) of the target rows ``at``."""
+        lag, feature = np.divmod(columns, self.features.shape[1])
+        return self.features[at[:, None] - lag[None, :], feature[None, :]]
+
+    def complete(self, target: int, columns: Int[np.ndarray, " k"]) -> Bool[np.ndarray, " targets"]:
+        """Which of ``rows`` have the target and all its parents logged."""
+        lag, feature = np.divmod(columns, self.features.shape[1])
+        source = np.asarray(self.coding.variable)[feature]
+        whole = self.observed[self.rows, target]
+        for k, i in zip(lag, source, strict=True):
+            whole = whole & self.observed[self.rows - k, i]
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
+class Parents:
+    """The parent features of some targets, padded to the widest, for every member.
+
+    ``columns`` index the flattened window (lag-major); ``mask`` is per member because members of
+    structure carry another graph.
+    """
+
+    targets: Int[np.ndarray, " n"]
+    columns: Int[np.ndarray, "n k"]
+    mask: Float[np.ndarray, "members n k"]
+    residual: Float[np.ndarray, " n"]
+
+    def of(self, which: list[int]) -> "Parents":
+        """The same for some of the targets, re-padded."""
+        mask = self.mask[:, which]
+        width = max(1, int(mask.any(0).sum(-1).max(initial=1)))
+        order = np.argsort(~mask.any(0), axis=-1, kind="stable")[:, :width]
+        return Parents(
+            targets=self.targets[which],
+            columns=np.take_along_axis(self.columns[which], order, -1),
+            mask=np.take_along_axis(mask, np.broadcast_to(order, (len(mask), *order.shape)), -1),
+            residual=self.residual[which],
+        )
+
+
+def _scaling(log: Trajectories, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    center, scale = np.zeros(len(log.schema)), np.ones(len(log.schema))
+    for i, variable in enumerate(log.schema.variables):
+        if variable.kind in (Kind.CONTINUOUS, Kind.COUNT):
+            column = values[:, i][~np.isnan(values[:, i])]
+            center[i] = column.mean() if len(column) else 0.0
+            spread = column.std() if len(column) else 0.0
+            tiny = 1e-9 * max(abs(center[i]), 1e-30)
+            scale[i] = spread if spread > tiny else 1.0
+    return center, scale
+
+
+def _fill(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Gaps filled forward within the episode, then by 0 (the mean)."""
+    filled = values.copy()
+    for a, b in zip(starts[:-1], starts[1:], strict=True):
+        part = filled[a:b]
+        gap = np.isnan(part)
+        if gap.any():
+            last = np.where(gap, 0, np.arange(len(part))[:, None])
+            np.maximum.accumulate(last, axis=0, out=last)
+            part[:] = np.take_along_axis(part, last, 0)
+    return np.nan_to_num(filled, nan=0.0)
+
+
+def _units(log: Trajectories, rows: np.ndarray) -> np.ndarray:
+    """Episodes, or some fifty blocks of consecutive rows where there are few episodes."""
+    episode = log.episode_of_row[rows]
+    if len(log) >= 20 or log.schema.static:
+        return episode if not log.schema.static else np.arange(len(rows))
+    size = max(20, len(rows) // 50)
+    block = np.zeros(len(rows), np.int64)
+    count = 0
+    for number in np.unique(episode):
+        inside = np.flatnonzero(episode == number)
+        block[inside] = count + np.arange(len(inside)) // size
+        count = block[inside].max() + 1 if len(inside) else count
+    return block
+
+
+def design(log: Trajectories, lags: int, *, seed: int, hold_out: float = 0.2) -> Design:
+    """The arrays of a log for mechanisms that look back ``lags`` rows (0 for a static table)."""
+    aligned = log.aligned
+    center, scale = _scaling(log, aligned)
+    scaled = (aligned - center) / scale
+    values = _fill(scaled, log.starts)
+    coding = Coding.of(log.schema)
+    rows = log.windows(lags + 1) + lags
+    unit = _units(log, rows)
+    numbers = np.unique(unit)
+    rng = np.random.default_rng(seed)
+    held_units = rng.permutation(numbers)[: max(1, round(hold_out * len(numbers)))]
+    held = np.isin(unit, held_units) if len(numbers) > 1 else np.arange(len(rows)) % 5 == 4
+    variable, level = np.asarray(coding.variable), np.asarray(coding.level)
+    read = values[:, variable]
+    features = np.where(level >= 0, (read == level).astype(float), read)
+    observed = ~np.isnan(scaled)
+    return Design(values, observed, features, rows, unit, held, center, scale, coding, lags)
+
+
+def member_graphs(
+    graph: CausalGraph, targets: list[str], *, members: int, structures: int, seed: int
+) -> tuple[list[dict[str, list[Link]]], tuple[bool, ...]]:
+    """The parents of every target for every member, and which members carry a sampled graph.
+
+    Members of structure exist only where some edge's probability leaves it open.
+    """
+    certain = {t: list(graph.parents(t)) for t in targets}
+    kept = [e for e in graph.edges() if e.mark is Mark.DIRECTED and e.target in certain]
+    open_edges = [e for e in kept if e.probability < 0.95 and e.source != e.target]
+    open_edges += [e for e in graph.doubtful if e.probability > 0.05 and e.target in certain]
+    open_edges = [e for e in open_edges if e.lag > 0 or (e in kept)]
+    rng = np.random.default_rng([seed, 7])
+    drawn = []
+    for _ in range(structures if open_edges else 0):
+        choice = {t: list(p) for t, p in certain.items()}
+        for edge in open_edges:
+            link = (edge.source, edge.lag)
+            inside = link in choice[edge.target]
+            wanted = rng.random() < edge.probability
+            if inside and not wanted:
+                choice[edge.target].remove(link)
+            elif wanted and not inside:
+                choice[edge.target].append(link)
+        drawn.append(choice)
+    return [certain] * members + drawn, (False,) * members + (True,) * len(drawn)
+
+
+def parents(
+    log: Trajectories, coding: Coding, graphs: list[dict[str, list[Link]]], targets: list[str]
+) -> Parents:
+    """Where every target's parent features stand, for every member."""
+    schema = log.schema
+    union: list[list[int]] = []
+    for name in targets:
+        links = sorted(
+            {link for graph in graphs for link in graph[name]},
+            key=lambda link: (link[1], schema.position(link[0])),
+        )
+        union.append([c for s, lag in links for c in coding.columns(schema.position(s), lag)])
+    width = max([1, *(len(u) for u in union)])
+    columns = np.zeros((len(targets), width), np.int32)
+    mask = np.zeros((len(graphs), len(targets), width), np.float32)
+    for i, (name, cols) in enumerate(zip(targets, union, strict=True)):
+        columns[i, : len(cols)] = cols
+        for m, graph in enumerate(graphs):
+            own = {c for s, lag in graph[name] for c in coding.columns(schema.position(s), lag)}
+            mask[m, i, : len(cols)] = [c in own for c in cols]
+    residual = np.array([float((name, 1) in graphs[0][name]) for name in targets], np.float32)
+    discrete = [schema[name].kind in (Kind.CATEGORICAL, Kind.BINARY) for name in targets]
+    rewards = [schema[name].role is Role.REWARD for name in targets]
+    residual[np.array(discrete, bool) | np.array(rewards, bool)] = 0.0
+    at = np.array([schema.position(n) for n in targets], np.int32)
+    return Parents(at, columns, mask, residual)
