@@ -74,8 +74,6 @@ class StochasticBank(AbstractBank):
         """A draw of the noise given that it produced ``value``."""
 
 
-def gaussian_log_prob(
-    error: Float[Array, " n"], sigma: Float[Array, " n"]
-) -> Float[Array, " n"]:
+def gaussian_log_prob(error: Float[Array, " n"], sigma: Float[Array, " n"]) -> Float[Array, " n"]:
     """log N(error; 0, σ²)."""
     return -0.5 * (error / sigma) ** 2 - jnp.log(sigma) - 0.5 * jnp.log(2 * jnp.pi)

@@ -7,14 +7,20 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from doworld.mechanisms.bank import InvertibleBank, gaussian_log_prob
 from doworld.mechanisms.noise import inverse, log_slope, warp
 
-__all__ = ["NeuralBank"]
+__all__ = ["REACH", "NeuralBank"]
+
+REACH = 6.0
+"""Standard deviations after which the network, but not the linear skip, sees no further change."""
 
 
 class NeuralBank(InvertibleBank):
-    """z' = r·z + s·(aᵀpa + f(pa)) + s·σ(pa)·g(u), u ~ N(0, 1).
+    """z' = r·z + s·(aᵀx + f(6 tanh(x/6))) + s·σ(x)·g(u), u ~ N(0, 1).
 
-    f and log σ are the two outputs of a network with two hidden layers, a is a linear skip, s the
-    spread of the target's increments, and g the learned monotone map of ``mechanisms.noise``.
+    x are the parents, standardised, an older lag as its difference to the next newer lag of the
+    same source: increments carry what levels hide. f and log σ are the two outputs of a network
+    with two hidden layers, a is a linear skip, s the spread of the target's increments, and g the
+    learned monotone map of ``mechanisms.noise``. Columns of one source stand side by side, newest
+    first; ``chain`` is 1 where the column before is the next newer lag of the same source.
     """
 
     targets: Int[Array, " n"]
@@ -22,6 +28,9 @@ class NeuralBank(InvertibleBank):
     mask: Float[Array, "n k"]
     residual: Float[Array, " n"]
     scale: Float[Array, " n"]
+    chain: Float[Array, "n k"]
+    shift: Float[Array, "n k"]
+    spread: Float[Array, "n k"]
     skip: Float[Array, "n k"]
     weight1: Float[Array, "n k h"]
     bias1: Float[Array, "n h"]
@@ -35,14 +44,22 @@ class NeuralBank(InvertibleBank):
         """Standard normal draws."""
         return jax.random.normal(key, (*shape, len(self.targets), 1))
 
-    def heads(
-        self, inputs: Float[Array, "n k"]
-    ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    def standardised(self, inputs: Float[Array, "n k"]) -> Float[Array, "n k"]:
+        """x: newest lags as levels, older ones as differences, each of unit spread on the log."""
+        newer = jnp.concatenate([jnp.zeros_like(inputs[..., :1]), inputs[..., :-1]], -1)
+        return (inputs - self.chain * newer - self.shift) * self.spread
+
+    def hidden(self, x: Float[Array, "n k"]) -> Float[Array, "n h"]:
+        """The last hidden layer, of standardised parents."""
+        bounded = REACH * jnp.tanh(x / REACH)
+        first = jax.nn.silu(jnp.einsum("nk,nkh->nh", bounded, self.weight1) + self.bias1)
+        return jax.nn.silu(jnp.einsum("nh,nhm->nm", first, self.weight2) + self.bias2)
+
+    def heads(self, inputs: Float[Array, "n k"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Location of the increment and σ, both in scaled units."""
-        hidden = jax.nn.silu(jnp.einsum("nk,nkh->nh", inputs, self.weight1) + self.bias1)
-        hidden = jax.nn.silu(jnp.einsum("nh,nhm->nm", hidden, self.weight2) + self.bias2)
-        out = jnp.einsum("nh,nho->no", hidden, self.weight3) + self.bias3
-        location = jnp.sum(inputs * self.skip, -1) + out[..., 0]
+        x = self.standardised(inputs)
+        out = jnp.einsum("nh,nho->no", self.hidden(x), self.weight3) + self.bias3
+        location = jnp.sum(x * self.skip, -1) + out[..., 0]
         return self.scale * location, self.scale * jnp.exp(jnp.clip(out[..., 1], -14.0, 3.0))
 
     def sample(

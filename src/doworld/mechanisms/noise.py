@@ -30,9 +30,7 @@ def fit_knots(residuals: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " knot
     )
 
 
-def _segment(
-    x: Float[Array, " n"], edges: Float[Array, "n knots"]
-) -> tuple[Array, Array]:
+def _segment(x: Float[Array, " n"], edges: Float[Array, "n knots"]) -> tuple[Array, Array]:
     """The segment of each x among its row of edges, outer segments open-ended."""
     at = jnp.clip(jnp.sum(x[..., None] >= edges, -1) - 1, 0, edges.shape[-1] - 2)
     return at, at + 1

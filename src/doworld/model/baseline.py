@@ -48,7 +48,7 @@ class LinearBaseline:
     def fit(
         cls, log: Trajectories, lags: int, *, ridge: float = 1.0, now: bool = False
     ) -> "LinearBaseline":
-        """Ridge regression of every state variable on ``lags`` earlier rows of all variables.
+        """Ridge regression of every state variable on ``lags`` earlier rows of all but the rewards.
 
         ``now`` adds the actions and contexts of the predicted row itself; a static table always
         has them, and nothing else. ``ridge`` is the penalty on standardised features.
@@ -64,7 +64,7 @@ class LinearBaseline:
         scale = np.where(spread > 1e-9 * np.maximum(np.abs(center), 1e-30), spread, 1.0)
         features = np.nan_to_num((raw - center) / scale)
         used = np.zeros((lags + 1, len(variable)), bool)
-        used[1:] = True
+        used[1:] = ~np.isin(variable, schema.positions(Role.REWARD))
         used[0] = exogenous & (now or lags == 0)
         rows = log.windows(lags + 1) + lags
         x = np.concatenate([features[rows - k][:, used[k]] for k in range(lags + 1)], 1)

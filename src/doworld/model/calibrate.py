@@ -28,9 +28,7 @@ def worlds_of(
     return World(values[back].astype(np.float32), rows, one, zero), rows  # type: ignore[arg-type]
 
 
-def calibrate(
-    log: Trajectories, design: Design, dynamics: Dynamics, *, seed: int
-) -> Calibration:
+def calibrate(log: Trajectories, design: Design, dynamics: Dynamics, *, seed: int) -> Calibration:
     """Inflation factors by variable and rows ahead, from open-loop rollouts of held-out rows."""
     count, lags = len(log.schema), design.lags
     longest = int(np.clip(np.quantile(np.diff(log.starts), 0.75) - lags, 1, LONGEST))

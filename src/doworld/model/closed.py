@@ -223,5 +223,3 @@ def wiring(parents: Parents) -> dict:
         "mask": parents.mask.astype(np.float32),
         "residual": repeat(parents.residual),
     }
-
-

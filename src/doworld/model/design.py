@@ -9,9 +9,12 @@ from doworld.data import Kind, Role, Trajectories
 from doworld.graph import CausalGraph, Mark
 from doworld.mechanisms import Coding
 
-__all__ = ["Design", "Parents", "design", "member_graphs"]
+__all__ = ["Design", "Parents", "design", "member_graphs", "parents"]
 
 Link = tuple[str, int]
+
+LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+"""Lags at which a mechanism reads a parent, up to the graph's longest (see ``remember``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +145,20 @@ def design(log: Trajectories, lags: int, *, seed: int, hold_out: float = 0.2) ->
     return Design(values, observed, features, rows, unit, held, center, scale, coding, lags)
 
 
+def remember(parents_of: list[Link], max_lag: int) -> list[Link]:
+    """The parents, each lagged one at all lags of ``LADDER`` up to ``max_lag``.
+
+    The graph says which variables act on the target. Where one row does not hold the whole state
+    (sensors hide velocities), single lags are nearly collinear and tests keep only some of them,
+    but a mechanism predicts best from the whole recent course of each parent.
+    """
+    if max_lag <= 1:
+        return parents_of
+    sources = {s for s, lag in parents_of if lag > 0}
+    more = {(s, lag) for s in sources for lag in LADDER if lag <= max_lag}
+    return sorted(more.union(parents_of))
+
+
 def member_graphs(
     graph: CausalGraph, targets: list[str], *, members: int, structures: int, seed: int
 ) -> tuple[list[dict[str, list[Link]]], tuple[bool, ...]]:
@@ -167,7 +184,11 @@ def member_graphs(
             elif wanted and not inside:
                 choice[edge.target].append(link)
         drawn.append(choice)
-    return [certain] * members + drawn, (False,) * members + (True,) * len(drawn)
+    every = [
+        {t: remember(p, graph.max_lag) for t, p in choice.items()}
+        for choice in [*[certain] * members, *drawn]
+    ]
+    return every, (False,) * members + (True,) * len(drawn)
 
 
 def parents(
@@ -179,9 +200,11 @@ def parents(
     for name in targets:
         links = sorted(
             {link for graph in graphs for link in graph[name]},
-            key=lambda link: (link[1], schema.position(link[0])),
+            key=lambda link: (schema.position(link[0]), link[1]),
         )
-        union.append([c for s, lag in links for c in coding.columns(schema.position(s), lag)])
+        at = [(schema.position(s), coding.columns(schema.position(s), lag)) for s, lag in links]
+        order = [(i, level, row) for row, (i, cs) in enumerate(at) for level in range(len(cs))]
+        union.append([at[row][1][level] for _, level, row in sorted(order)])
     width = max([1, *(len(u) for u in union)])
     columns = np.zeros((len(targets), width), np.int32)
     mask = np.zeros((len(graphs), len(targets), width), np.float32)

@@ -1,7 +1,8 @@
 """From a log and a graph to a world model: every mechanism, by the family that predicts best."""
 
 import hashlib
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -9,21 +10,28 @@ import jax.numpy as jnp
 import numpy as np
 
 from doworld._core.devices import prepare
-from doworld._core.errors import GraphError, SchemaError
+from doworld._core.errors import DataError, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Kind, Role, Trajectories
-from doworld.graph import CausalGraph
+from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import AbstractBank, Known
+from doworld.model.baseline import LinearBaseline
 from doworld.model.calibrate import calibrate
 from doworld.model.categorical_fit import fit_categorical
-from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
+from doworld.model.continuous import fit_continuous
 from doworld.model.design import Design, Parents, design, member_graphs, parents
 from doworld.model.dynamics import Dynamics
+from doworld.model.known_fit import fit_known
+from doworld.model.neural_fit import NeuralSettings
 from doworld.model.reference import reference
 from doworld.model.training import Budget, Checkpoint
 from doworld.model.world import Fit, WorldModel
 
 __all__ = ["Settings", "fit"]
+
+
+WIDEST = 3.0
+"""Ranges of the log beyond which a mechanism's value is held, so that no rollout overflows."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +41,20 @@ class Settings:
     Attributes:
         members: bootstrap members, for parameter uncertainty.
         structures: members with a sampled graph, where edges are open.
-        budget: training of families fitted by gradient.
+        neural: architecture and training of neural mechanisms.
+        budget: training of categorical mechanisms.
     """
 
     members: int = 5
     structures: int = 3
+    neural: NeuralSettings = NeuralSettings()
     budget: Budget = Budget()
 
 
-def _check(log: Trajectories, graph: CausalGraph) -> None:
+def _check(log: Trajectories, graph: CausalGraph, known: tuple[Known, ...]) -> None:
+    for law in known:
+        for name in (law.target, *(source for _, source, _ in law.parents)):
+            log.schema.position(name)
     if graph.names != log.schema.names:
         raise GraphError(
             f"the graph is about {', '.join(graph.names)}, but the log has "
@@ -77,37 +90,25 @@ def fit(
     progress: Progress | None = None,
     checkpoint: Path | None = None,
 ) -> WorldModel:
-    """Learns the mechanisms of every state and reward variable along ``graph``."""
+    """Learns the mechanisms of every state and reward variable along ``graph``.
+
+    Raises ``GraphError`` where graph and log do not name the same variables and ``SchemaError``
+    where there is no state to learn. With ``checkpoint``, an interrupted call that is repeated
+    goes on where it was.
+    """
     prepare()
     settings, progress = settings or Settings(), progress or Quiet()
-    _check(log, graph)
+    _check(log, graph, known)
     schema = log.schema
     targets = list(schema.of(Role.STATE, Role.REWARD))
-    reach = [e.lag for e in (*graph.links, *graph.doubtful)]
-    lags = 0 if schema.static else max([1, *reach])
-    data = design(log, lags, seed=seed)
-    graphs, structural = member_graphs(
-        graph, targets, members=settings.members, structures=settings.structures, seed=seed
-    )
-    plan = parents(log, data.coding, graphs, targets)
+    graph_of = _with_laws(graph, known)
+    structural, plan, data = _plan(log, graph_of, targets, settings, seed)
     store = Checkpoint(checkpoint, _fingerprint(log, graph, settings, seed))
-    banks, fits = _banks(log, data, plan, settings, known, seed, progress, store)
-    levels = graph.levels()
-    order = np.array([levels[v.name] if v.name in targets else -1 for v in schema.variables])
-    bounds = np.array([v.bounds for v in schema.variables]).T
-    discrete = [v.kind in (Kind.CATEGORICAL, Kind.BINARY) for v in schema.variables]
-    lower, upper = np.where(discrete, [[-np.inf], [np.inf]], (bounds - data.center) / data.scale)
-    dynamics = Dynamics(
-        banks=banks,
-        coding=data.coding,
-        order=order.astype(np.int32),  # type: ignore[arg-type]
-        lower=lower.astype(np.float32),  # type: ignore[arg-type]
-        upper=upper.astype(np.float32),  # type: ignore[arg-type]
-        levels=int(order.max()) + 1,
-        max_lag=lags,
-    )
-    dynamics = jax.tree.map(jnp.asarray, dynamics)
-    with np.errstate(all="ignore"):
+    wire = _Wiring(log, graph_of, data)
+    banks, fits = _banks(log, data, plan, wire, settings, known, seed, progress, store)
+    dynamics = wire(banks)
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(log.values, 0), np.nanmax(log.values, 0)
     return WorldModel(
         schema=schema,
@@ -118,23 +119,93 @@ def fit(
         typical=_typical(log),
         reference=reference(data, plan, low, high, seed=seed),
         calibration=calibrate(log, data, dynamics, seed=seed),
+        baseline=LinearBaseline.fit(log, data.lags),
         fits=fits,
         members_of_structure=structural,
         rows=len(data.rows),
-        notes=(*log.notes, *graph.notes),
+        notes=tuple(dict.fromkeys((*log.notes, *graph.notes))),
     )
+
+
+def _with_laws(graph: CausalGraph, known: tuple[Known, ...]) -> CausalGraph:
+    """The graph in which the targets of known laws have the laws' parents and no others."""
+    if not known:
+        return graph
+    fixed = {law.target for law in known}
+    laws = [
+        Edge(source, law.target, lag, probability=1.0)
+        for law in known
+        for source, lag in dict.fromkeys((s, lag) for _, s, lag in law.parents)
+    ]
+    links = tuple(e for e in graph.links if e.target not in fixed) + tuple(laws)
+    return replace(
+        graph,
+        links=links,
+        doubtful=tuple(e for e in graph.doubtful if e.target not in fixed),
+        max_lag=max([graph.max_lag, *(e.lag for e in laws)]),
+    )
+
+
+def _plan(
+    log: Trajectories, graph: CausalGraph, targets: list[str], settings: Settings, seed: int
+) -> tuple[tuple[bool, ...], Parents, Design]:
+    graphs, structural = member_graphs(
+        graph, targets, members=settings.members, structures=settings.structures, seed=seed
+    )
+    reach = [lag for g in graphs for links in g.values() for _, lag in links]
+    lags = 0 if log.schema.static else max([1, *reach])
+    data = design(log, lags, seed=seed)
+    if not len(data.rows):
+        raise DataError(
+            f"no episode has the {lags + 1} consecutive rows that one transition with {lags} "
+            "lags needs. Give longer episodes or a smaller max_lag."
+        )
+    return structural, parents(log, data.coding, graphs, targets), data
 
 
 def _fingerprint(log: Trajectories, graph: CausalGraph, settings: Settings, seed: int) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(log.values).tobytes())
-    digest.update(repr((log.schema, graph.links, settings, seed)).encode())
+    digest.update(repr((log.schema, graph.links, graph.doubtful, settings, seed)).encode())
     return digest.hexdigest()
+
+
+class _Wiring:
+    """Assembles banks into a transition; variables without a mechanism are read from the log."""
+
+    def __init__(self, log: Trajectories, graph: CausalGraph, data: Design) -> None:
+        self.data, self.levels = data, graph.levels()
+        self.names = log.schema.names
+        bounds = np.array([v.bounds for v in log.schema.variables]).T
+        kinds = [v.kind in (Kind.CATEGORICAL, Kind.BINARY) for v in log.schema.variables]
+        scaled = (bounds - data.center) / data.scale
+        with np.errstate(all="ignore"):
+            span = data.values.max(0) - data.values.min(0)
+            guard = [data.values.min(0) - WIDEST * span, data.values.max(0) + WIDEST * span]
+        scaled = np.clip(scaled, *guard)
+        self.lower, self.upper = np.where(kinds, [[-np.inf], [np.inf]], scaled)
+
+    def __call__(self, banks: tuple[AbstractBank, ...]) -> Dynamics:
+        order = np.full(len(self.names), -1, np.int32)
+        for bank in banks:
+            for target in np.asarray(bank.targets)[0]:
+                order[target] = self.levels[self.names[target]]
+        dynamics = Dynamics(
+            banks=banks,
+            coding=self.data.coding,
+            order=order,  # type: ignore[arg-type]
+            lower=self.lower.astype(np.float32),
+            upper=self.upper.astype(np.float32),
+            levels=int(order.max()) + 1,
+            max_lag=self.data.lags,
+        )
+        return jax.tree.map(jnp.asarray, dynamics)
 
 
 def _banks(
     log: Trajectories,
     data: Design,
     plan: Parents,
+    wire: _Wiring,
     settings: Settings,
     known: tuple[Known, ...],
     seed: int,
@@ -142,38 +213,49 @@ def _banks(
     store: Checkpoint,
 ) -> tuple[tuple[AbstractBank, ...], tuple[Fit, ...]]:
     schema = log.schema
-    kinds = [schema.variables[int(t)].kind for t in plan.targets]
-    discrete = [i for i, k in enumerate(kinds) if k in (Kind.CATEGORICAL, Kind.BINARY)]
-    continuous = [i for i in range(len(kinds)) if i not in discrete]
-    track = progress.task("closed forms", len(continuous))
-    closed: dict[int, dict[int, Closed]] = {}
-    for i in continuous:
-        closed[i] = fit_closed(data, plan, i, seed=seed)
-        track.advance(1)
-    best = {
-        i: max(c.values(), key=lambda f: f.log_likelihood - 0.01 * (f.degree > 1))
-        for i, c in closed.items()
-    }
+    variables = [schema.variables[int(t)] for t in plan.targets]
+    laws = {law.target: law for law in known}
+    own: dict[str, list[int]] = {"known": [], "discrete": [], "continuous": []}
+    for i, variable in enumerate(variables):
+        discrete = variable.kind in (Kind.CATEGORICAL, Kind.BINARY)
+        name = "known" if variable.name in laws else "discrete" if discrete else "continuous"
+        own[name].append(i)
     banks: list[AbstractBank] = []
     fits: list[Fit] = []
-    for family, make in (("linear", linear_bank), ("polynomial", polynomial_bank)):
-        own = [i for i in continuous if (best[i].degree == 1) == (family == "linear")]
-        if own:
-            banks.append(make([best[i] for i in own], plan.of(own)))
-    for i in continuous:
-        name = schema.variables[int(plan.targets[i])].name
-        scores = {("linear" if d == 1 else f"degree {d}"): f.log_likelihood for d, f in closed[i].items()}
-        family = "linear" if best[i].degree == 1 else "polynomial"
-        fits.append(Fit(name, family, scores, best[i].rmse))
-    if discrete:
-        levels = np.array([schema.variables[int(plan.targets[i])].levels for i in discrete])
-        own = plan.of(discrete)
-        track = progress.task("categorical mechanisms", settings.budget.steps // settings.budget.chunk)
+    if own["continuous"]:
+        more, found = fit_continuous(
+            log,
+            data,
+            plan.of(own["continuous"]),
+            wire,
+            settings=settings.neural,
+            seed=seed,
+            progress=progress,
+            store=store,
+        )
+        banks += more
+        fits += [replace(f, variable=schema.variables[int(f.variable)].name) for f in found]
+    if own["known"]:
+        chosen = tuple(laws[variables[i].name] for i in own["known"])
+        bank, found = fit_known(log, data, plan.of(own["known"]), chosen)
+        banks.append(bank)
+        fits += found
+    if own["discrete"]:
+        levels = np.array([variables[i].levels for i in own["discrete"]])
+        budget = settings.budget
+        track = progress.task("categorical mechanisms", max(1, budget.steps // budget.chunk))
         bank, scores = fit_categorical(
-            data, own, levels, seed=seed, budget=settings.budget, track=track, checkpoint=store
+            data,
+            plan.of(own["discrete"]),
+            levels,
+            seed=seed,
+            budget=budget,
+            track=track,
+            checkpoint=store,
         )
         banks.append(bank)
-        for i, score in zip(discrete, scores, strict=True):
-            name = schema.variables[int(plan.targets[i])].name
-            fits.append(Fit(name, "categorical", {"categorical": float(score)}, float("nan")))
-    return tuple(banks), tuple(fits)
+        for i, score in zip(own["discrete"], scores, strict=True):
+            likely = {"categorical": float(score)}
+            fits.append(Fit(variables[i].name, "categorical", likely, float("nan")))
+    order = {v.name: i for i, v in enumerate(variables)}
+    return tuple(banks), tuple(sorted(fits, key=lambda f: order[f.variable]))

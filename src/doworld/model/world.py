@@ -7,6 +7,7 @@ from jaxtyping import Float, Int
 
 from doworld.data import Episode, Schema
 from doworld.graph import CausalGraph
+from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
 
 __all__ = ["Calibration", "Fit", "Reference", "WorldModel"]
@@ -71,6 +72,7 @@ class WorldModel:
         members_of_structure: which members carry a sampled graph instead of the most likely one.
         fits: how each mechanism was chosen.
         reference, calibration: for support and intervals.
+        baseline: the linear model that ``evaluate`` shows beside this one.
         rows: transitions that it was learned from.
         notes: what was decided from the data, in words.
     """
@@ -83,16 +85,21 @@ class WorldModel:
     typical: Float[np.ndarray, " variables"]
     reference: Reference
     calibration: Calibration
+    baseline: LinearBaseline
     fits: tuple[Fit, ...] = ()
     members_of_structure: tuple[bool, ...] = ()
     rows: int = 0
     notes: tuple[str, ...] = field(default=())
 
-    def scaled(self, values: Float[np.ndarray, "*b variables"]) -> Float[np.ndarray, "*b variables"]:
+    def scaled(
+        self, values: Float[np.ndarray, "*b variables"]
+    ) -> Float[np.ndarray, "*b variables"]:
         """Values in scaled units, float64."""
         return (values - self.center) / self.scale
 
-    def unscaled(self, rows: Float[np.ndarray, "*b variables"]) -> Float[np.ndarray, "*b variables"]:
+    def unscaled(
+        self, rows: Float[np.ndarray, "*b variables"]
+    ) -> Float[np.ndarray, "*b variables"]:
         """Scaled rows in the variables' own units, float64."""
         return np.asarray(rows, np.float64) * self.scale + self.center
 

@@ -1,0 +1,222 @@
+"""Mechanisms of all continuous variables: fit every family, keep the best for each variable."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from doworld._core.progress import Progress
+from doworld.data import Trajectories
+from doworld.mechanisms import AbstractBank
+from doworld.model.choose import open_loop_likelihood
+from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
+from doworld.model.design import Design, Parents
+from doworld.model.dynamics import Dynamics
+from doworld.model.neural_fit import NeuralSettings, fit_neural
+from doworld.model.spread_fit import fit_spread
+from doworld.model.training import Checkpoint
+from doworld.model.world import Fit
+
+__all__ = ["Rollouts", "fit_continuous", "rollouts"]
+
+GOOD_ENOUGH = 1e-3
+"""σ over the spread of increments below which a closed form leaves a network nothing to learn."""
+
+FEWEST_ROWS = 200
+"""Transitions below which a network is not tried."""
+
+SIMPLER = 0.02
+"""Log likelihood per row that a richer family must gain before it is preferred."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rollouts:
+    """Where open-loop rollouts of each training length may start, and the held-out ones.
+
+    ``train`` maps numbers of steps, ascending, to rows 0; ``held`` are rows 0 of held-out rollouts
+    of the longest length.
+    """
+
+    train: dict[int, np.ndarray]
+    held: np.ndarray
+
+
+def rollouts(log: Trajectories, data: Design, settings: NeuralSettings) -> Rollouts:
+    """Training and held-out starts; lengths follow the episodes' lengths and the settings."""
+    lengths = np.diff(log.starts) - data.lags
+    longest = int(np.clip(np.quantile(lengths, 0.75), 1, settings.horizon)) if data.lags else 1
+    held_row = np.zeros(log.rows, bool)
+    held_row[data.rows[data.held]] = True
+    before = np.concatenate([[0], np.cumsum(held_row)])
+
+    def starts(steps: int) -> np.ndarray:
+        return log.windows(data.lags + steps) + data.lags - 1
+
+    while True:
+        train: dict[int, np.ndarray] = {}
+        for steps in sorted({max(1, round(s[0] * longest)) for s in settings.stages}):
+            first = starts(steps)
+            clean = before[first + 1 + steps] == before[first + 1]
+            train[steps] = first[clean]
+        first = starts(longest)
+        held = first[held_row[first + 1]]
+        enough = min(len(t) for t in train.values()) >= 20 and len(held) >= 8
+        if enough or longest == 1:
+            break
+        longest = max(1, longest // 2)
+    if not len(held):
+        held = train[longest]
+    return Rollouts(train, held[:: max(1, len(held) // 400)][:400])
+
+
+def _bootstrap_rows(data: Design, members: int, seed: int) -> list[np.ndarray]:
+    rng = np.random.default_rng([seed, 37])
+    rows, unit = data.rows[~data.held], data.unit[~data.held]
+    numbers = np.unique(unit)
+    out = []
+    for _ in range(members):
+        counts = np.bincount(rng.choice(numbers, len(numbers)), minlength=numbers.max() + 1)
+        out.append(np.repeat(rows, counts[unit]))
+    return out
+
+
+def _closed_banks(
+    best: dict[int, Closed], plan: Parents
+) -> tuple[tuple[AbstractBank, ...], dict[int, str]]:
+    families = {i: "linear" if f.degree == 1 else "polynomial" for i, f in best.items()}
+    banks: list[AbstractBank] = []
+    for family, make in (("linear", linear_bank), ("polynomial", polynomial_bank)):
+        own = [i for i in best if families[i] == family]
+        if own:
+            banks.append(make([best[i] for i in own], plan.of(own)))
+    return tuple(banks), families
+
+
+def _part(bank: AbstractBank, which: list[int]) -> AbstractBank:
+    """The bank of some of its targets: every leaf has axes (member, target, …)."""
+    return jax.tree.map(lambda leaf: leaf[:, np.array(which)], bank)
+
+
+def fit_continuous(
+    log: Trajectories,
+    data: Design,
+    plan: Parents,
+    wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
+    *,
+    settings: NeuralSettings,
+    seed: int,
+    progress: Progress,
+    store: Checkpoint,
+) -> tuple[tuple[AbstractBank, ...], tuple[Fit, ...]]:
+    """Banks of the targets of ``plan``, and how each target's family was chosen.
+
+    ``wire(banks)`` assembles the transition in which only ``banks`` act and all else is as logged.
+    """
+    count = len(plan.targets)
+    track = progress.task("closed forms", count)
+    closed: dict[int, dict[int, Closed]] = {}
+    for i in range(count):
+        closed[i] = fit_closed(data, plan, i, seed=seed)
+        track.advance(1)
+    best = {
+        i: max(fits.values(), key=lambda f: f.log_likelihood - 0.01 * (f.degree > 1))
+        for i, fits in closed.items()
+    }
+    sets: dict[str, tuple[AbstractBank, ...]] = {
+        "linear": (linear_bank([c[1] for c in closed.values()], plan),)
+    }
+    families = dict.fromkeys(range(count), "linear")
+    if any(f.degree > 1 for f in best.values()):
+        sets["closed"], families = _closed_banks(best, plan)
+    starts = rollouts(log, data, settings)
+    wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
+    if wanting and len(data.rows) >= FEWEST_ROWS:
+        sets["neural"] = (_neural(data, plan, wire, starts, settings, seed, progress, store),)
+    return _select(data, plan, wire, sets, families, starts, closed)
+
+
+def _neural(
+    data: Design,
+    plan: Parents,
+    wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
+    starts: Rollouts,
+    settings: NeuralSettings,
+    seed: int,
+    progress: Progress,
+    store: Checkpoint,
+) -> AbstractBank:
+    stages = settings.stages[-len(starts.train) :]
+    track = progress.task("neural mechanisms", sum(-(-s[2] // settings.chunk) for s in stages))
+    seed_bank = linear_bank_like(plan)
+    bank = fit_neural(
+        data,
+        plan,
+        wire((seed_bank,)),
+        starts.train,
+        starts.held,
+        _bootstrap_rows(data, len(plan.mask), seed),
+        settings=settings,
+        seed=seed,
+        track=track,
+        checkpoint=store,
+    )
+    return fit_spread(data, plan, bank, seed=seed)
+
+
+def linear_bank_like(plan: Parents) -> AbstractBank:
+    """A bank of the same targets that stands in while a transition is wired."""
+    from doworld.mechanisms import LinearBank
+    from doworld.model.closed import wiring
+
+    zero = np.zeros(plan.mask.shape, np.float32)
+    return LinearBank(**wiring(plan), weight=zero, bias=zero[..., 0], sigma=zero[..., 0] + 1)  # type: ignore[arg-type]
+
+
+def _select(
+    data: Design,
+    plan: Parents,
+    wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
+    sets: dict[str, tuple[AbstractBank, ...]],
+    families: dict[int, str],
+    starts: Rollouts,
+    closed: dict[int, dict[int, Closed]],
+) -> tuple[tuple[AbstractBank, ...], tuple[Fit, ...]]:
+    """Per target the set whose open-loop forecast is most likely; one set for all if the mix loses."""
+    steps = max(starts.train)
+    at = {int(t): i for i, t in enumerate(plan.targets)}
+
+    def scores(banks: tuple[AbstractBank, ...]) -> np.ndarray:
+        likely = open_loop_likelihood(data, wire(banks), starts.held, steps)
+        return likely[plan.targets]
+
+    table = {name: scores(banks) for name, banks in sets.items()}
+    cost = {"linear": 0.0, "closed": SIMPLER, "neural": 2 * SIMPLER}
+    names = list(sets)
+    value = np.stack([table[n] - cost[n] for n in names])
+    choice = [names[j] for j in value.argmax(0)]
+    pure = names[int(np.nan_to_num(value, nan=-1e9).mean(1).argmax())]
+    mixed = _mix(sets, choice, at)
+    if len(set(choice)) > 1 and scores(mixed).mean() < table[pure].mean() - SIMPLER:
+        choice, mixed = [pure] * len(choice), sets[pure]
+    fits = []
+    for i, (target, picked) in enumerate(zip(plan.targets, choice, strict=True)):
+        family = families[i] if picked == "closed" else picked
+        shown = {families[i] if n == "closed" else n: float(table[n][i]) for n in reversed(names)}
+        rmse = min(f.rmse for f in closed[i].values())
+        fits.append(Fit(str(int(target)), family, shown, float(rmse)))
+    return mixed, tuple(fits)
+
+
+def _mix(
+    sets: dict[str, tuple[AbstractBank, ...]], choice: list[str], at: dict[int, int]
+) -> tuple[AbstractBank, ...]:
+    banks: list[AbstractBank] = []
+    for name, own in sets.items():
+        for bank in own:
+            targets = np.asarray(bank.targets)[0]
+            which = [j for j, t in enumerate(targets) if choice[at[int(t)]] == name]
+            if which:
+                banks.append(_part(jax.tree.map(jnp.asarray, bank), which))
+    return tuple(banks)
