@@ -1,4 +1,14 @@
-"""doworld learns a causal world model from a log and answers questions about it."""
+"""doworld learns a causal world model from a log and answers questions about it.
+
+    log   = dw.read("runs/", state=["T1"], action=["heater"])
+    model = dw.learn(log)
+    print(dw.ask(model, dw.Do(given=log[0], interventions=[dw.Set("heater", 60)], horizon=300)))
+
+What needs JAX (learning, asking, planning) is loaded on first use; reading a log never pays for it.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from doworld._core.errors import DoworldError as DoworldError
 from doworld._core.errors import DoworldWarning as DoworldWarning
@@ -13,3 +23,54 @@ from doworld.graph import CausalGraph as CausalGraph
 from doworld.graph import Edge as Edge
 from doworld.graph import Mark as Mark
 from doworld.graph import Prior as Prior
+from doworld.query import CEM as CEM
+from doworld.query import ICEM as ICEM
+from doworld.query import MPPI as MPPI
+from doworld.query import Answer as Answer
+from doworld.query import Counterfactual as Counterfactual
+from doworld.query import Do as Do
+from doworld.query import Enumerate as Enumerate
+from doworld.query import Goal as Goal
+from doworld.query import Plan as Plan
+from doworld.query import Predict as Predict
+from doworld.query import Scale as Scale
+from doworld.query import Set as Set
+from doworld.query import Shift as Shift
+from doworld.query import Status as Status
+
+if TYPE_CHECKING:
+    from doworld.data.files import read as read
+    from doworld.discover import discover as discover
+    from doworld.infer import evaluate as evaluate
+    from doworld.mechanisms import Known as Known
+    from doworld.model.learn import Settings as Settings
+    from doworld.model.store import load as load
+    from doworld.model.world import WorldModel as WorldModel
+    from doworld.plan import controller as controller
+    from doworld.session.ask import ask as ask
+    from doworld.session.learn import learn as learn
+
+_LATER = {
+    "Known": "doworld.mechanisms",
+    "Settings": "doworld.model.learn",
+    "WorldModel": "doworld.model.world",
+    "ask": "doworld.session.ask",
+    "controller": "doworld.plan",
+    "discover": "doworld.discover",
+    "evaluate": "doworld.infer",
+    "learn": "doworld.session.learn",
+    "load": "doworld.model.store",
+    "read": "doworld.data.files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'doworld' has no attribute {name!r}")
+    value = getattr(import_module(_LATER[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})

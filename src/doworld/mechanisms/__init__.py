@@ -8,5 +8,6 @@ from doworld.mechanisms.coding import Coding as Coding
 from doworld.mechanisms.known import Known as Known
 from doworld.mechanisms.known import KnownBank as KnownBank
 from doworld.mechanisms.linear import LinearBank as LinearBank
+from doworld.mechanisms.monolith import MonolithBank as MonolithBank
 from doworld.mechanisms.neural import NeuralBank as NeuralBank
 from doworld.mechanisms.polynomial import PolynomialBank as PolynomialBank

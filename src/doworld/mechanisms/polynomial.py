@@ -13,17 +13,23 @@ from doworld.mechanisms.noise import inverse, log_slope, warp
 __all__ = ["PolynomialBank", "monomials"]
 
 
-def monomials(inputs: int, degree: int, *, once: tuple[int, ...] = ()) -> Int[np.ndarray, "p d"]:
+def monomials(
+    inputs: int, degree: int, *, most: tuple[int, ...] | None = None
+) -> Int[np.ndarray, "p d"]:
     """All products of at most ``degree`` of the inputs; an entry of 0 stands for the constant 1.
 
-    Inputs in ``once`` (0/1 columns, equal to their own powers) appear at most once in a product.
+    ``most`` caps the power of each input: a column with k distinct values determines no power
+    above k − 1 (a 0/1 column equals its own powers).
 
     >>> monomials(2, 2).tolist()
     [[0, 0], [0, 1], [0, 2], [1, 1], [1, 2], [2, 2]]
+    >>> monomials(2, 2, most=(1, 2)).tolist()
+    [[0, 0], [0, 1], [0, 2], [1, 2], [2, 2]]
     """
+    caps = most or (degree,) * inputs
     rows = []
     for row in itertools.combinations_with_replacement(range(inputs + 1), degree):
-        if not any(row.count(i + 1) > 1 for i in once):
+        if all(row.count(i) <= caps[i - 1] for i in set(row) if i):
             rows.append(row)
     return np.array(rows, np.int32).reshape(-1, degree)
 

@@ -72,7 +72,7 @@ class _Data:
     held: np.ndarray
     counts: np.ndarray  # members × rows
     mask: np.ndarray  # members × k
-    once: tuple[int, ...]
+    powers: tuple[int, ...]  # highest power that each input's distinct values determine
     scale: float
 
 
@@ -98,14 +98,12 @@ def _data(design: Design, parents: Parents, i: int, seed: int) -> _Data:
         if plain[m] and len(unit):
             sizes = rng.multinomial(unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)))
             counts[m] = sizes[unit]
-    binary = tuple(
-        k for k in range(len(columns)) if used[k] and np.isin(inputs[:, k], (0.0, 1.0)).all()
-    )
-    return _Data(inputs, y / scale, design.held[keep], counts, parents.mask[:, i], binary, scale)
+    powers = tuple(max(1, min(5, len(np.unique(inputs[:, k])) - 1)) for k in range(len(columns)))
+    return _Data(inputs, y / scale, design.held[keep], counts, parents.mask[:, i], powers, scale)
 
 
 def _fit_degree(data: _Data, degree: int) -> Closed | None:
-    terms = monomials(data.inputs.shape[1], degree, once=data.once)
+    terms = monomials(data.inputs.shape[1], degree, most=data.powers)
     used = data.mask.any(0)
     inside = np.concatenate([[True], used])[terms].all(-1)
     terms = terms[inside]

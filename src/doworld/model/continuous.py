@@ -105,7 +105,7 @@ def fit_continuous(
     plan: Parents,
     wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
     *,
-    settings: NeuralSettings,
+    settings: NeuralSettings | None,
     seed: int,
     progress: Progress,
     store: Checkpoint,
@@ -130,9 +130,9 @@ def fit_continuous(
     families = dict.fromkeys(range(count), "linear")
     if any(f.degree > 1 for f in best.values()):
         sets["closed"], families = _closed_banks(best, plan)
-    starts = rollouts(log, data, settings)
+    starts = rollouts(log, data, settings or NeuralSettings())
     wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
-    if wanting and len(data.rows) >= FEWEST_ROWS:
+    if settings is not None and wanting and len(data.rows) >= FEWEST_ROWS:
         sets["neural"] = (_neural(data, plan, wire, starts, settings, seed, progress, store),)
     return _select(data, plan, wire, sets, families, starts, closed)
 

@@ -27,7 +27,7 @@ from doworld.model.reference import reference
 from doworld.model.training import Budget, Checkpoint
 from doworld.model.world import Fit, WorldModel
 
-__all__ = ["Settings", "fit"]
+__all__ = ["Settings", "fit", "plan_of"]
 
 
 WIDEST = 3.0
@@ -41,13 +41,13 @@ class Settings:
     Attributes:
         members: bootstrap members, for parameter uncertainty.
         structures: members with a sampled graph, where edges are open.
-        neural: architecture and training of neural mechanisms.
+        neural: architecture and training of neural mechanisms; None leaves them out.
         budget: training of categorical mechanisms.
     """
 
     members: int = 5
     structures: int = 3
-    neural: NeuralSettings = NeuralSettings()
+    neural: NeuralSettings | None = NeuralSettings()
     budget: Budget = Budget()
 
 
@@ -100,9 +100,8 @@ def fit(
     settings, progress = settings or Settings(), progress or Quiet()
     _check(log, graph, known)
     schema = log.schema
-    targets = list(schema.of(Role.STATE, Role.REWARD))
     graph_of = _with_laws(graph, known)
-    structural, plan, data = _plan(log, graph_of, targets, settings, seed)
+    structural, plan, data = plan_of(log, graph_of, settings, seed)
     store = Checkpoint(checkpoint, _fingerprint(log, graph, settings, seed))
     wire = _Wiring(log, graph_of, data)
     banks, fits = _banks(log, data, plan, wire, settings, known, seed, progress, store)
@@ -146,9 +145,11 @@ def _with_laws(graph: CausalGraph, known: tuple[Known, ...]) -> CausalGraph:
     )
 
 
-def _plan(
-    log: Trajectories, graph: CausalGraph, targets: list[str], settings: Settings, seed: int
+def plan_of(
+    log: Trajectories, graph: CausalGraph, settings: Settings, seed: int
 ) -> tuple[tuple[bool, ...], Parents, Design]:
+    """Which members carry a sampled graph, every target's parents, and the arrays of the log."""
+    targets = list(log.schema.of(Role.STATE, Role.REWARD))
     graphs, structural = member_graphs(
         graph, targets, members=settings.members, structures=settings.structures, seed=seed
     )

@@ -21,6 +21,7 @@ from doworld.mechanisms import (
     Known,
     KnownBank,
     LinearBank,
+    MonolithBank,
     NeuralBank,
     PolynomialBank,
 )
@@ -39,6 +40,7 @@ FAMILIES: dict[str, type[AbstractBank]] = {
     "polynomial": PolynomialBank,
     "neural": NeuralBank,
     "categorical": CategoricalBank,
+    "monolith": MonolithBank,
     "known": KnownBank,
 }
 PARTS = {"reference": Reference, "calibration": Calibration, "baseline": LinearBaseline}
