@@ -1,0 +1,1 @@
+"""Objectives, planners and the controller: which actions reach what is wanted."""

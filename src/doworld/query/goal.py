@@ -32,7 +32,7 @@ class Goal(BaseModel):
     where s_v is the variable's standard deviation in the log and w_v its weight (1 unless given).
 
     Attributes:
-        target: value that each variable should have.
+        target: value that each variable should have; a category by its name.
         keep: range that each variable should stay in; leaving it costs, softly.
         limit: range that it must never leave; a plan that leaves it is infeasible.
         maximise, minimise: variables to make large or small, in their own units.
@@ -46,7 +46,7 @@ class Goal(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: dict[str, float] = Field(default_factory=dict)
+    target: dict[str, float | str | bool] = Field(default_factory=dict)
     keep: dict[str, Range] = Field(default_factory=dict)
     limit: dict[str, Range] = Field(default_factory=dict)
     maximise: tuple[str, ...] = ()

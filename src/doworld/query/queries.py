@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from doworld.query.given import Given
 from doworld.query.goal import Goal
@@ -59,49 +59,81 @@ class Counterfactual(_Question):
     interventions: tuple[Intervention, ...]
 
 
-class CEM(BaseModel):
+class _Search(BaseModel):
+    """What planners share; a search runs on the model's ensemble, so its size is its cost.
+
+    Attributes:
+        draws: futures that every plan is judged by, spread over the ensemble's members.
+        pessimism: κ in mean + κ·standard deviation of the members' expected costs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    draws: int = Field(default=5, ge=1, le=10_000)
+    pessimism: float = Field(default=0.0, ge=0)
+
+
+class _Sampler(_Search):
+    """What planners that sample share.
+
+    Attributes:
+        population: plans per iteration; iterations: how often the distribution is refitted.
+        spread: standard deviation of first draws, as a share of the action's range.
+        forget: share of the uniform distribution mixed into level chances between two steps.
+    """
+
+    population: int = Field(default=256, ge=8)
+    iterations: int = Field(default=4, ge=1)
+    spread: float = Field(default=0.3, gt=0)
+    forget: float = Field(default=0.3, ge=0, le=1)
+
+
+class _EliteSampler(_Sampler):
+    elites: int = Field(default=16, ge=2)
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.elites > self.population // 2:
+            raise ValueError(
+                f"{self.elites} elites of {self.population} plans leave nothing to choose. "
+                "Use at most half of the population."
+            )
+        return self
+
+
+class CEM(_EliteSampler):
     """Cross-entropy method: refit a sampling distribution to its best plans (Rubinstein 1999)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["cem"] = "cem"
-    population: int = Field(default=256, ge=4)
     elites: int = Field(default=32, ge=2)
-    iterations: int = Field(default=4, ge=1)
 
 
-class ICEM(BaseModel):
+class ICEM(_EliteSampler):
     """Improved CEM: coloured noise, elites kept and shifted between steps (Pinneri et al. 2020)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["icem"] = "icem"
-    population: int = Field(default=128, ge=4)
-    elites: int = Field(default=16, ge=2)
+    population: int = Field(default=64, ge=8)
+    elites: int = Field(default=8, ge=2)
     iterations: int = Field(default=3, ge=1)
     colour: float = Field(default=2.0, ge=0, description="β of the noise spectrum 1/f^β")
     kept: float = Field(default=0.3, ge=0, le=1, description="share of elites that is kept")
+    momentum: float = Field(default=0.1, ge=0, lt=1, description="share of the old distribution")
 
 
-class MPPI(BaseModel):
+class MPPI(_Sampler):
     """Path-integral control: average plans by exp(−cost/temperature) (Williams et al. 2017)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["mppi"] = "mppi"
-    population: int = Field(default=256, ge=4)
-    iterations: int = Field(default=3, ge=1)
     temperature: float = Field(default=0.1, gt=0, description="in standard deviations of cost")
-    spread: float = Field(default=0.5, gt=0, description="noise, as a share of the action's range")
+    colour: float = Field(default=1.0, ge=0, description="β of the noise spectrum 1/f^β")
+    floor: float = Field(default=0.1, ge=0, le=1, description="uniform share of level chances")
 
 
-class Enumerate(BaseModel):
+class Enumerate(_Search):
     """Exact search over all action sequences of a small discrete problem."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     kind: Literal["enumerate"] = "enumerate"
-    most: int = Field(default=65_536, ge=2, description="refuse above this many sequences")
+    most: int = Field(default=65_536, ge=2, le=2**24, description="refuse above this many")
 
 
 Planner = Annotated[CEM | ICEM | MPPI | Enumerate, Field(discriminator="kind")]

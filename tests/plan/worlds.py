@@ -1,0 +1,208 @@
+"""Worlds whose truth we hold, as models: hand-made laws, and linear ones with a known optimum."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from doworld import CausalGraph, Edge, Kind, Role, Schema, Variable
+from doworld.mechanisms import Coding, Known, KnownBank
+from doworld.model.dynamics import Dynamics
+from doworld.model.world import Calibration, Reference, WorldModel
+
+
+def known_model(
+    variables: tuple[Variable, ...],
+    laws: tuple[Known, ...],
+    *,
+    low,
+    high,
+    center=None,
+    scale=None,
+    sigma=0.0,
+    members: int = 1,
+    step: float = 1.0,
+) -> WorldModel:
+    """A model whose mechanisms are ``laws``, with the same ``members`` times."""
+    schema = Schema(variables, step=step)
+    size, count = len(schema), len(laws)
+    center = np.zeros(size) if center is None else np.asarray(center, float)
+    scale = np.ones(size) if scale is None else np.asarray(scale, float)
+    coding = Coding.of(schema)
+    widest = max(len(law.parents) for law in laws)
+    columns, mask = np.zeros((count, widest), np.int32), np.zeros((count, widest), np.float32)
+    center_in, scale_in = np.zeros((count, widest)), np.ones((count, widest))
+    edges = []
+    for i, law in enumerate(laws):
+        for j, (_, name, lag) in enumerate(law.parents):
+            at = schema.position(name)
+            columns[i, j], mask[i, j] = coding.columns(at, lag)[0], 1.0
+            center_in[i, j], scale_in[i, j] = center[at], scale[at]
+            edges.append(Edge(name, law.target, lag=lag))
+    targets = [schema.position(law.target) for law in laws]
+
+    def many(array, kind=np.float32):
+        array = np.asarray(array, kind)
+        return jnp.asarray(np.repeat(array[None], members, 0))
+
+    bank = KnownBank(
+        targets=many(targets, np.int32),
+        columns=many(columns, np.int32),
+        mask=many(mask),
+        residual=many(np.zeros(count)),
+        sigma=many(np.full(count, sigma)),
+        center_in=many(center_in),
+        scale_in=many(scale_in),
+        center_out=many(center[targets]),
+        scale_out=many(scale[targets]),
+        known=laws,
+    )
+    lag = max(edge.lag for edge in edges)
+    graph = CausalGraph(schema.names, tuple(edges), max_lag=max(lag, 1))
+    levels = graph.levels()
+    order = [levels[n] if n in {law.target for law in laws} else -1 for n in schema.names]
+    dynamics = Dynamics(
+        banks=(bank,),
+        coding=coding,
+        order=jnp.asarray(order, jnp.int32),
+        lower=jnp.full(size, -jnp.inf),
+        upper=jnp.full(size, jnp.inf),
+        levels=max(order) + 1,
+        max_lag=max(lag, 1),
+    )
+    low, high = np.asarray(low, float), np.asarray(high, float)
+    return WorldModel(
+        schema=schema,
+        graph=graph,
+        dynamics=dynamics,
+        center=center,
+        scale=scale,
+        typical=(low + high) / 2,
+        reference=_reference(targets, low, high, dynamics),
+        baseline=None,  # type: ignore[arg-type]
+        calibration=Calibration(np.array([1.0]), np.ones((size, 1)), np.full((size, 1), 0.9)),
+        members_of_structure=(False,) * members,
+        rows=1000,
+    )
+
+
+def _reference(targets, low, high, dynamics) -> Reference:
+    bank = dynamics.banks[0]
+    count, k = bank.columns.shape[1:]
+    points = np.random.default_rng(0).uniform(-1, 1, (count, 64, k))
+    return Reference(
+        targets=np.array(targets),
+        points=points * np.asarray(bank.mask[0])[:, None],
+        mask=np.asarray(bank.mask[0]),
+        columns=np.asarray(bank.columns[0]),
+        radius=np.ones(count),
+        low=low,
+        high=high,
+    )
+
+
+def cartpole_model(members: int = 1, sigma: float = 0.0) -> WorldModel:
+    """CartPole-v1's published equations (Euler, 0.02 s)."""
+
+    def theta_acceleration(theta, omega, force):
+        push = 10.0 * (2 * force - 1)
+        temp = (push + 0.05 * omega**2 * jnp.sin(theta)) / 1.1
+        top = 9.8 * jnp.sin(theta) - jnp.cos(theta) * temp
+        return top / (0.5 * (4 / 3 - 0.1 * jnp.cos(theta) ** 2 / 1.1)), temp
+
+    def speed(v, theta, omega, force):
+        turn, temp = theta_acceleration(theta, omega, force)
+        return v + 0.02 * (temp - 0.05 * turn * jnp.cos(theta) / 1.1)
+
+    def turning(theta, omega, force):
+        return omega + 0.02 * theta_acceleration(theta, omega, force)[0]
+
+    def lag1(*pairs):
+        return tuple((own, name, 1) for own, name in pairs)
+
+    state, push = [("theta", "theta"), ("omega", "omega")], ("force", "force")
+    laws = (
+        Known("x", lag1(("x", "x"), ("v", "v")), lambda x, v: x + 0.02 * v),
+        Known("v", lag1(("v", "v"), *state, push), speed),
+        Known("theta", lag1(*state), lambda theta, omega: theta + 0.02 * omega),
+        Known("omega", lag1(*state, push), turning),
+    )
+    variables = (
+        *(Variable(n) for n in ("x", "v", "theta", "omega")),
+        Variable("force", Role.ACTION, Kind.BINARY),
+    )
+    return known_model(
+        variables,
+        laws,
+        low=[-2.4, -3, -0.2, -3, 0],
+        high=[2.4, 3, 0.2, 3, 1],
+        scale=[0.5, 0.6, 0.1, 0.9, 1],
+        sigma=sigma,
+        members=members,
+        step=0.02,
+    )
+
+
+def pendulum_model(members: int = 1) -> WorldModel:
+    """Pendulum-v1's published equations (0.05 s) in cos, sin and angular speed."""
+
+    def speed(cos, sin, omega, torque):
+        u = jnp.clip(torque, -2.0, 2.0)
+        return jnp.clip(omega + 0.05 * (15 * sin + 3 * u), -8, 8)
+
+    def cosine(cos, sin, omega, torque):
+        turn = 0.05 * speed(cos, sin, omega, torque)
+        return cos * jnp.cos(turn) - sin * jnp.sin(turn)
+
+    def sine(cos, sin, omega, torque):
+        turn = 0.05 * speed(cos, sin, omega, torque)
+        return sin * jnp.cos(turn) + cos * jnp.sin(turn)
+
+    names = ("cos", "sin", "omega", "torque")
+    parents = tuple((n, n, 1) for n in names)
+    laws = (
+        Known("cos", parents, cosine),
+        Known("sin", parents, sine),
+        Known("omega", parents, speed),
+    )
+    variables = (
+        *(Variable(n) for n in names[:3]),
+        Variable("torque", Role.ACTION, bounds=(-2.0, 2.0)),
+    )
+    return known_model(
+        variables,
+        laws,
+        low=[-1, -1, -8, -2],
+        high=[1, 1, 8, 2],
+        scale=[0.7, 0.7, 3, 1.15],
+        members=members,
+        step=0.05,
+    )
+
+
+def linear_model(
+    kind: Kind = Kind.CONTINUOUS,
+    bounds=(-3.0, 3.0),
+    sigma: float = 0.0,
+    second: bool = False,
+    lag: int = 1,
+) -> WorldModel:
+    """A double integrator p' = p + 0.3 v, v' = v + 0.3 u (+ 0.1 w with a second, binary action)."""
+    extra = (Variable("w", Role.ACTION, Kind.BINARY),) if second else ()
+    categories = ("left", "none", "right") if kind is Kind.CATEGORICAL else ()
+    push = Variable("u", Role.ACTION, kind, bounds=bounds, categories=categories)
+    parents = (("v", "v", 1), ("u", "u", lag), *((("w", "w", lag),) if second else ()))
+
+    def speed(v, u, w=0.0):
+        return v + 0.3 * u + 0.1 * w
+
+    laws = (
+        Known("p", (("p", "p", 1), ("v", "v", 1)), lambda p, v: p + 0.3 * v),
+        Known("v", parents, speed),
+    )
+    wide = [0.0] * len(extra)
+    return known_model(
+        (Variable("p"), Variable("v"), push, *extra),
+        laws,
+        low=[-5, -5, -3, *wide],
+        high=[5, 5, 3, *[1.0] * len(extra)],
+        sigma=sigma,
+    )
