@@ -3,11 +3,12 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 __all__ = ["Progress", "Quiet", "Track", "terminal"]
 
 
+@runtime_checkable
 class Track(Protocol):
     """One running task: how far it is, and one short line on how it goes."""
 
@@ -16,6 +17,7 @@ class Track(Protocol):
         ...
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Opens tracks; ``terminal()`` shows them, ``Quiet()`` does not."""
 

@@ -1,14 +1,20 @@
 """Logs in memory: episodes of T+1 states and T actions as one array of rows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 from jaxtyping import Bool, Float, Int
 
 from doworld._core.errors import DataError, UnknownNameError
-from doworld.data.schema import Kind, Role, Schema
+from doworld._core.progress import Progress, Quiet
+from doworld.data.schema import Kind, Policy, Role, Schema, Variable
+
+if TYPE_CHECKING:
+    from doworld.data.summary import Summary
 
 __all__ = ["Episode", "Trajectories"]
 
@@ -88,6 +94,148 @@ class Trajectories:
                 f"{len(self.schema)} variables. Give one row a time and one column a variable."
             )
 
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        state: str | Iterable[str],
+        action: str | Iterable[str] = (),
+        context: str | Iterable[str] = (),
+        reward: str | Iterable[str] | None = None,
+        episode: str | None = None,
+        time: str | None = None,
+        environment: str | None = None,
+        propensity: str | None = None,
+        terminated: str | None = None,
+        truncated: str | None = None,
+        policy: Policy = Policy.UNKNOWN,
+        step: float | None = None,
+        time_unit: str | None = None,
+        variables: Mapping[str, Variable] | None = None,
+    ) -> "Trajectories":
+        """A log from a pandas or Polars frame whose row t holds state and action at t.
+
+        ``doworld.data.frame`` says how rows become episodes, ``doworld.data.roles.Roles`` what
+        each argument means and ``doworld.data.columns.encode`` how kinds are decided. Raises
+        ``UnknownNameError`` for a column that does not exist, ``SchemaError`` for two roles of one
+        column, ``DataError`` for ±inf, duplicated time stamps, columns without any value or 0
+        rows; warns of constant variables, unsorted rows and units that look mixed.
+
+        >>> import polars as pl
+        >>> df = pl.DataFrame({"t": [0.0, 1.0, 2.0], "T": [20.5, 21.0, 22.5], "Q": [0, 1, None]})
+        >>> log = Trajectories.from_frame(df, state=["T"], action=["Q"], time="t")
+        >>> len(log), log.transitions, log.schema["Q"].kind.value
+        (1, 2, 'binary')
+        """
+        from doworld.data.frame import from_table
+        from doworld.data.roles import Roles, as_names
+
+        roles = Roles(
+            state=as_names(state),
+            action=as_names(action),
+            context=as_names(context),
+            reward=as_names(reward),
+            episode=episode,
+            time=time,
+            environment=environment,
+            propensity=propensity,
+            terminated=terminated,
+            truncated=truncated,
+            policy=policy,
+            step=step,
+            time_unit=time_unit,
+            variables=variables or {},
+        )
+        return from_table(frame, roles)
+
+    @classmethod
+    def from_gymnasium(
+        cls,
+        env: Any,
+        *,
+        policy: Any = "random",
+        episodes: int | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        num_envs: int = 1,
+        max_steps: int | None = None,
+        reward: bool = False,
+        names: Sequence[str] | None = None,
+        action_names: Sequence[str] | None = None,
+        context: Mapping[str, Any] | None = None,
+        apply: Callable[[Any, Mapping[str, Any]], None] | None = None,
+        chosen: Policy | None = None,
+        progress: Progress | None = None,
+    ) -> "Trajectories":
+        """A log collected from a Gymnasium environment, by id or by a function that makes one.
+
+        ``doworld.data.gymnasium.collect`` says what each argument means. Raises
+        ``MissingExtraError`` where Gymnasium is not installed.
+
+        >>> log = Trajectories.from_gymnasium("CartPole-v1", episodes=2, seed=0)
+        >>> log.schema.names
+        ('x', 'x_dot', 'theta', 'theta_dot', 'action')
+        """
+        from doworld.data.gymnasium import collect
+
+        return collect(
+            env,
+            policy=policy,
+            episodes=episodes,
+            steps=steps,
+            seed=seed,
+            num_envs=num_envs,
+            max_steps=max_steps,
+            reward=reward,
+            names=names,
+            action_names=action_names,
+            context=context or {},
+            apply=apply,
+            chosen=chosen,
+            progress=progress or Quiet(),
+        )
+
+    @classmethod
+    def from_minari(
+        cls,
+        dataset: Any,
+        *,
+        names: Sequence[str] | None = None,
+        action_names: Sequence[str] | None = None,
+    ) -> "Trajectories":
+        """A log from a Minari dataset or its id; see ``doworld.data.minari.from_minari``."""
+        from doworld.data.minari import from_minari
+
+        return from_minari(dataset, names=names, action_names=action_names)
+
+    def to_minari(self, dataset_id: str, **about: Any) -> Any:
+        """Stores the log as a local Minari dataset; see ``doworld.data.minari.to_minari``."""
+        from doworld.data.minari import to_minari
+
+        return to_minari(self, dataset_id, **about)
+
+    def resample(self, step: float, **how: Any) -> "Trajectories":
+        """The log on a grid of ``step``, each episode by itself; see ``doworld.data.resample``."""
+        from doworld.data.resample import resample
+
+        return resample(self, step, **how)
+
+    def summary(self) -> "Summary":
+        """What a person wants to know of the log first; see ``doworld.data.summary``."""
+        from doworld.data.summary import summarise
+
+        return summarise(self)
+
+    def write(self, path: str | Path) -> Path:
+        """Writes a CSV or Parquet file and a YAML schema beside it that ``read`` finds by itself.
+
+        See ``doworld.data.write``. Returns the path of the table.
+        """
+        from doworld.data.write import write
+
+        return write(self, path)
+
     def __len__(self) -> int:
         """The number of episodes."""
         return len(self.starts) - 1
@@ -139,7 +287,7 @@ class Trajectories:
         if not self.schema.static:
             last = self.starts[1:] - 1
             late = self.schema.positions(Role.ACTION, Role.REWARD)
-            mask[np.ix_(last, late)] = False
+            mask[last[:, None], late] = False
         return mask
 
     def column(self, name: str) -> Float[np.ndarray, " rows"]:
@@ -158,7 +306,7 @@ class Trajectories:
             return self.values
         moved = self.values.copy()
         moved[1:, rewards] = self.values[:-1, rewards]
-        moved[np.ix_(self.starts[:-1], rewards)] = np.nan
+        moved[self.starts[:-1, None], rewards] = np.nan
         return moved
 
     def windows(self, length: int, stride: int = 1) -> Int[np.ndarray, " windows"]:
@@ -176,7 +324,7 @@ class Trajectories:
     def select(self, episodes: Sequence[int]) -> "Trajectories":
         """The log of the episodes with these numbers, in this order."""
         numbers = np.asarray(list(episodes), np.int64)
-        spans = [np.arange(self.starts[i], self.starts[i + 1]) for i in numbers]
+        spans = [np.arange(int(self.starts[i]), int(self.starts[i + 1])) for i in numbers]
         rows = np.concatenate(spans) if spans else np.zeros(0, np.int64)
         lengths = [len(s) for s in spans]
         return replace(
@@ -224,20 +372,34 @@ class Trajectories:
             propensity=None if self.propensity is None else self.propensity[first:last],
         )
 
+    @property
+    def index_names(self) -> tuple[str, str, str]:
+        """What ``frame`` calls its columns of episode, time and environment.
+
+        A variable of that name keeps it, and the index column gets an underscore.
+        """
+
+        def free(name: str) -> str:
+            while name in self.schema.index:
+                name += "_"
+            return name
+
+        return free("episode"), free("time"), free("environment")
+
     def frame(self) -> pl.DataFrame:
         """The log as a Polars frame: episode, time, environment, then the variables as labels."""
         env = np.array(self.schema.environments)[self.environment]
+        episode, time, environment = self.index_names
         columns: dict[str, object] = {
-            "episode": np.array(self.labels)[self.episode_of_row],
-            "time": self.times,
-            "environment": env[self.episode_of_row],
+            episode: np.array(self.labels, dtype=str)[self.episode_of_row],
+            time: self.times,
+            environment: env[self.episode_of_row],
         }
         for i, variable in enumerate(self.schema.variables):
             values = self.values[:, i]
             if variable.kind is Kind.CATEGORICAL:
-                columns[variable.name] = [
-                    None if np.isnan(v) else variable.categories[int(v)] for v in values
-                ]
+                names = [None if np.isnan(v) else variable.categories[int(v)] for v in values]
+                columns[variable.name] = pl.Series(names, dtype=pl.String)
             else:
                 columns[variable.name] = pl.Series(values).fill_nan(None)
         return pl.DataFrame(columns)
