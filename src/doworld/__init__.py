@@ -4,64 +4,82 @@
     model = dw.learn(log)
     print(dw.ask(model, dw.Do(given=log[0], interventions=[dw.Set("heater", 60)], horizon=300)))
 
-What needs JAX (learning, asking, planning) is loaded on first use; reading a log never pays for it.
+Every name is loaded on first use: the command line's help costs nothing, and reading a log never
+pays for JAX.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from doworld._core.errors import DoworldError as DoworldError
-from doworld._core.errors import DoworldWarning as DoworldWarning
-from doworld.data import Episode as Episode
-from doworld.data import Kind as Kind
-from doworld.data import Policy as Policy
-from doworld.data import Role as Role
-from doworld.data import Schema as Schema
-from doworld.data import Trajectories as Trajectories
-from doworld.data import Variable as Variable
-from doworld.graph import CausalGraph as CausalGraph
-from doworld.graph import Edge as Edge
-from doworld.graph import Mark as Mark
-from doworld.graph import Prior as Prior
-from doworld.query import CEM as CEM
-from doworld.query import ICEM as ICEM
-from doworld.query import MPPI as MPPI
-from doworld.query import Answer as Answer
-from doworld.query import Counterfactual as Counterfactual
-from doworld.query import Do as Do
-from doworld.query import Enumerate as Enumerate
-from doworld.query import Goal as Goal
-from doworld.query import Plan as Plan
-from doworld.query import Predict as Predict
-from doworld.query import Scale as Scale
-from doworld.query import Set as Set
-from doworld.query import Shift as Shift
-from doworld.query import Status as Status
-
 if TYPE_CHECKING:
+    from doworld._core.errors import DoworldError as DoworldError
+    from doworld._core.errors import DoworldWarning as DoworldWarning
+    from doworld.data import Episode as Episode
+    from doworld.data import Kind as Kind
+    from doworld.data import Policy as Policy
+    from doworld.data import Role as Role
+    from doworld.data import Schema as Schema
+    from doworld.data import Trajectories as Trajectories
+    from doworld.data import Variable as Variable
     from doworld.data.files import read as read
     from doworld.discover import discover as discover
+    from doworld.graph import CausalGraph as CausalGraph
+    from doworld.graph import Edge as Edge
+    from doworld.graph import Mark as Mark
+    from doworld.graph import Prior as Prior
     from doworld.infer import evaluate as evaluate
     from doworld.mechanisms import Known as Known
     from doworld.model.learn import Settings as Settings
     from doworld.model.store import load as load
     from doworld.model.world import WorldModel as WorldModel
     from doworld.plan import controller as controller
+    from doworld.query import CEM as CEM
+    from doworld.query import ICEM as ICEM
+    from doworld.query import MPPI as MPPI
+    from doworld.query import Answer as Answer
+    from doworld.query import Counterfactual as Counterfactual
+    from doworld.query import Do as Do
+    from doworld.query import Enumerate as Enumerate
+    from doworld.query import Goal as Goal
+    from doworld.query import Plan as Plan
+    from doworld.query import Predict as Predict
+    from doworld.query import Scale as Scale
+    from doworld.query import Set as Set
+    from doworld.query import Shift as Shift
+    from doworld.query import Status as Status
     from doworld.session.ask import ask as ask
     from doworld.session.learn import learn as learn
 
-_LATER = {
-    "Known": "doworld.mechanisms",
-    "Settings": "doworld.model.learn",
-    "WorldModel": "doworld.model.world",
-    "ask": "doworld.session.ask",
-    "controller": "doworld.plan",
-    "discover": "doworld.discover",
-    "evaluate": "doworld.infer",
-    "learn": "doworld.session.learn",
-    "load": "doworld.model.store",
-    "read": "doworld.data.files",
+_HOMES = {
+    "doworld._core.errors": "DoworldError DoworldWarning",
+    "doworld.data": "Episode Kind Policy Role Schema Trajectories Variable",
+    "doworld.data.files": "read",
+    "doworld.discover": "discover",
+    "doworld.graph": "CausalGraph Edge Mark Prior",
+    "doworld.infer": "evaluate",
+    "doworld.mechanisms": "Known",
+    "doworld.model.learn": "Settings",
+    "doworld.model.store": "load",
+    "doworld.model.world": "WorldModel",
+    "doworld.plan": "controller",
+    "doworld.query": "CEM ICEM MPPI Answer Counterfactual Do Enumerate Goal Plan Predict Scale Set "
+    "Shift Status",
+    "doworld.session.ask": "ask",
+    "doworld.session.learn": "learn",
 }
+_LATER = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+class _Face(ModuleType):
+    def __setattr__(self, name: str, value: object) -> None:
+        # importing the package doworld.discover must not hide the function dw.discover
+        if not (name in _LATER and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Face
 
 
 def __getattr__(name: str) -> Any:
