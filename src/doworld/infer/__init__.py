@@ -1,0 +1,4 @@
+"""Numbers for questions: prediction, intervention, counterfactual, evaluation."""
+
+from doworld.infer.do import do as do
+from doworld.infer.predict import predict as predict

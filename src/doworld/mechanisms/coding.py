@@ -30,7 +30,7 @@ class Coding(eqx.Module):
             for code in levels:
                 variable.append(i)
                 level.append(code)
-        return cls(variable=np.array(variable, np.int32), level=np.array(level, np.int32))  # type: ignore[arg-type]
+        return cls(jnp.asarray(variable, np.int32), jnp.asarray(level, np.int32))
 
     def encode(self, rows: Float[Array, "*batch variables"]) -> Float[Array, "*batch features"]:
         """The features of each row."""

@@ -1,0 +1,226 @@
+"""From draws to an answer: estimates, intervals, the split of uncertainty, support and grounds."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float
+
+from doworld.data import Kind, Variable
+from doworld.infer.engine import Draws
+from doworld.infer.grounds import blocked, relied_on, weakest, worries
+from doworld.infer.setup import Setup
+from doworld.infer.support import OUTSIDE, Support, leaves_first, support
+from doworld.infer.uncertainty import interval, split, widening
+from doworld.model.world import WorldModel
+from doworld.query import Answer, Query, Series, Status, Why
+from doworld.query.words import phrase
+
+__all__ = ["answer", "refusal", "series_of", "summary_of"]
+
+PAST = 200
+"""Given rows that an answer carries along for comparison."""
+
+
+def answer(setup: Setup, query: Query, draws: Draws, *, extra: Sequence[str] = ()) -> Answer:
+    """The answer to ``query`` from rollouts of ``setup``; ``extra`` are further assumptions."""
+    model = setup.model
+    rows = np.arange(setup.first, setup.last + 1)
+    cut = setup.done.cut[setup.first :]
+    found = support(
+        model, setup.reach, past=setup.window, paths=draws.paths, cut=cut, trust=setup.trust
+    )
+    past_rows = np.arange(1 - len(setup.logged), 1)
+    series = [
+        series_of(
+            model,
+            target,
+            draws.values[..., n],
+            rows,
+            query.level,
+            support=found.total[:, target],
+            widen=widening(model.calibration, target, np.maximum(rows, 1)),
+            past=(past_rows[-PAST:], setup.logged[-PAST:, target]),
+            at_most=~cut[:, target],
+        )
+        for n, target in enumerate(setup.targets)
+    ]
+    names = [s.variable for s in series]
+    return Answer(
+        query=query,
+        status=Status.IDENTIFIED,
+        level=query.level,
+        series=tuple(series),
+        why=why_of(setup, query, draws, found, extra),
+        step=model.schema.step,
+        time_unit=model.schema.time_unit,
+    ).with_draws(lambda: {n: draws.values[..., i] for i, n in enumerate(names)})
+
+
+def why_of(
+    setup: Setup, query: Query, draws: Draws, found: Support, extra: Sequence[str] = ()
+) -> Why:
+    """What the answer rests on."""
+    model = setup.model
+    done = getattr(query, "interventions", ())
+    causes = list(dict.fromkeys(i.variable for i in done))
+    assumed, warned = worries(model, causes, setup.names)
+    edges = relied_on(model.graph, causes, setup.names)
+    words, outside = _support_words(setup, draws, found)
+    if draws.diverged:
+        warned.append(
+            f"{draws.diverged:.0%} of the rollouts ran away and were cut off: "
+            "the model is asked far outside what it knows."
+        )
+    return Why(
+        summary=summary_of(query),
+        assumptions=(*assumed, *setup.assumptions, *extra),
+        edges=tuple(f"{e}, probability {e.probability:.2f}" for e in edges),
+        weakest_edge=weakest(edges),
+        support=words,
+        outside=outside,
+        rows=model.rows,
+        warnings=(*setup.warnings, *warned),
+    )
+
+
+def _support_words(setup: Setup, draws: Draws, found: Support) -> tuple[str, int | None]:
+    relevant = setup.reach.ancestors(list(setup.targets))
+    asked = found.total[:, list(setup.targets)].min(1)
+    low = np.flatnonzero(asked < OUTSIDE)
+    outside = int(low[0]) + setup.first if len(low) else None
+    middle = np.median(draws.paths, 0)
+    if len(setup.window):
+        middle = np.concatenate([setup.window[:1], middle])
+    cause = leaves_first(setup.model, found, rows=middle, relevant=relevant, first=setup.first)
+    if cause is None:
+        return "Inside the data throughout.", outside
+    return cause[1], outside
+
+
+def summary_of(query: Query) -> str:
+    """The question in one line."""
+    done = getattr(query, "interventions", ())
+    if not done:
+        return "Prediction without intervention"
+    words = "; ".join(phrase(i) for i in done)
+    return f"Had it been otherwise: {words}" if query.kind == "counterfactual" else f"do: {words}"
+
+
+def refusal(model: WorldModel, query: Query, names: Sequence[str]) -> Answer | None:
+    """``not_identified`` where what is done touches an edge that nobody can orient, else None."""
+    causes = [i.variable for i in getattr(query, "interventions", ())]
+    edge = blocked(model.graph, causes, names)
+    if edge is None:
+        return None
+    pair = (edge.source, edge.target)
+    series = tuple(
+        Series(variable=n, unit=model.schema[n].unit, rows=(), estimate=None) for n in names
+    )
+    return Answer(
+        query=query,
+        status=Status.NOT_IDENTIFIED,
+        level=query.level,
+        series=series,
+        why=Why(
+            summary=summary_of(query),
+            weakest_edge=str(edge),
+            rows=model.rows,
+            warnings=(f"The data do not say whether {edge} is cause, effect or common cause.",),
+        ),
+        fix=(
+            f"Give prior knowledge (Prior(required=({pair!r},)) or its reverse), or log rows in "
+            f"which {pair[0]} is set at random, and learn again."
+        ),
+        step=model.schema.step,
+        time_unit=model.schema.time_unit,
+    )
+
+
+def series_of(
+    model: WorldModel,
+    column: int,
+    values: Float[np.ndarray, "members samples rows"],
+    rows: np.ndarray,
+    level: float,
+    *,
+    support: np.ndarray,
+    widen: np.ndarray,
+    past: tuple[np.ndarray, np.ndarray],
+    at_most: np.ndarray,
+) -> Series:
+    """One variable's draws as a ``Series``; ``at_most`` marks rows that keep to the bounds."""
+    variable = model.schema.variables[column]
+    structural = np.array(model.members_of_structure or (False,) * len(values), bool)
+    common = {
+        "variable": variable.name,
+        "unit": variable.unit,
+        "rows": rows.tolist(),
+        "support": np.clip(support, 0.0, 1.0).tolist(),
+        "categories": variable.categories,
+        "past_rows": past[0].tolist(),
+        "past": [None if np.isnan(v) else float(v) for v in past[1]],
+    }
+    if variable.kind in (Kind.CATEGORICAL, Kind.BINARY):
+        return Series(**common, **_levels(variable, values, level, structural))
+    parts = split(values, structural)
+    estimate = values.mean((0, 1))
+    ends = {}
+    for name, own in (("", level), ("half_", 0.5)):
+        low, high = interval(values, own, widen)
+        low, high = _inside(variable, low, high, at_most)
+        ends[f"{name}lower"] = np.minimum(low, estimate).tolist()
+        ends[f"{name}upper"] = np.maximum(high, estimate).tolist()
+    return Series(
+        **common,
+        **ends,
+        estimate=estimate.tolist(),
+        noise=parts.noise.tolist(),
+        parameters=parts.parameters.tolist(),
+        structure=parts.structure.tolist(),
+    )
+
+
+def _inside(variable: Variable, low: np.ndarray, high: np.ndarray, at_most: np.ndarray):
+    """An interval cut to the variable's bounds where they hold."""
+    least, most = variable.bounds
+    return (
+        np.where(at_most, np.clip(low, least, most), low),
+        np.where(at_most, np.clip(high, least, most), high),
+    )
+
+
+def _levels(
+    variable: Variable,
+    values: Float[np.ndarray, "members samples rows"],
+    level: float,
+    structural: np.ndarray,
+) -> dict:
+    """The most probable level, the probabilities, and the fewest levels that hold ``level``."""
+    marks = values[..., None] == np.arange(variable.levels)
+    chance = marks.mean((0, 1))
+    best = chance.argmax(-1)
+    own = np.take_along_axis(marks, best[None, None, :, None], -1)[..., 0].astype(float)
+    parts = split(own, structural)
+    ends = {}
+    for name, wanted in (("", level), ("half_", 0.5)):
+        low, high = _smallest_set(chance, wanted)
+        ends[f"{name}lower"], ends[f"{name}upper"] = low.tolist(), high.tolist()
+    return {
+        **ends,
+        "estimate": best.astype(float).tolist(),
+        "probabilities": chance.tolist(),
+        "noise": parts.noise.tolist(),
+        "parameters": parts.parameters.tolist(),
+        "structure": parts.structure.tolist(),
+    }
+
+
+def _smallest_set(chance: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest code of the most probable levels that together reach ``level``."""
+    order = np.argsort(-chance, axis=-1, kind="stable")
+    total = np.cumsum(np.take_along_axis(chance, order, -1), -1)
+    needed = np.argmax(total >= level - 1e-9, -1)
+    inside = np.arange(chance.shape[-1]) <= needed[:, None]
+    low = np.where(inside, order, chance.shape[-1]).min(-1)
+    high = np.where(inside, order, -1).max(-1)
+    return low.astype(float), high.astype(float)

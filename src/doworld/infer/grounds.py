@@ -1,0 +1,89 @@
+"""What an answer rests on: edges with their probability, how actions were chosen, open edges."""
+
+import re
+from collections.abc import Sequence
+
+from doworld.data import Policy, Role
+from doworld.graph import CausalGraph, Edge, Mark
+from doworld.model.world import WorldModel
+
+__all__ = ["blocked", "relied_on", "weakest", "worries"]
+
+MOST = 40
+"""Edges that are listed; the least certain come first when there are more."""
+
+
+def relied_on(graph: CausalGraph, causes: Sequence[str], targets: Sequence[str]) -> list[Edge]:
+    """The directed edges on paths from ``causes`` to ``targets``; without causes, all behind them.
+
+    >>> g = CausalGraph("abc", (Edge("a", "b"), Edge("c", "b")))
+    >>> [str(e) for e in relied_on(g, ["a"], ["b"])]
+    ['a(t-1) --> b(t)']
+    """
+    above = frozenset[str]().union(*(graph.ancestors(t) for t in targets))
+    below = frozenset[str]().union(*(graph.descendants(c) for c in causes))
+    edges = [
+        e
+        for e in graph.edges()
+        if e.mark is Mark.DIRECTED
+        and e.target in above
+        and e.source in above
+        and (not causes or e.source in below)
+        and e.source != e.target
+    ]
+    return edges if len(edges) <= MOST else sorted(edges, key=lambda e: e.probability)[:MOST]
+
+
+def weakest(edges: Sequence[Edge]) -> str:
+    """The least certain of ``edges`` in words; empty where there is none."""
+    if not edges:
+        return ""
+    edge = min(edges, key=lambda e: e.probability)
+    return f"{edge}, probability {edge.probability:.2f}"
+
+
+def blocked(graph: CausalGraph, causes: Sequence[str], targets: Sequence[str]) -> Edge | None:
+    """An edge that nobody has oriented, or a hidden common cause, between what is done and asked.
+
+    Such an edge touches an intervened variable and leads to a target, so that the number would
+    rest on a direction the data do not show; None where every number is founded.
+    """
+    above = frozenset[str]().union(*(graph.ancestors(t) for t in targets))
+    for edge in graph.edges():
+        if edge.mark is Mark.DIRECTED:
+            continue
+        for cause, other in ((edge.source, edge.target), (edge.target, edge.source)):
+            if cause not in causes or other not in above:
+                continue
+            if edge.mark is not Mark.BIDIRECTED or other in graph.descendants(cause):
+                return edge
+    return None
+
+
+def worries(model: WorldModel, causes: Sequence[str], targets: Sequence[str]) -> tuple[list, list]:
+    """(assumptions, warnings) that an intervention on ``causes`` rests on."""
+    graph, schema = model.graph, model.schema
+    actions = [c for c in causes if schema[c].role is Role.ACTION]
+    assumptions, warnings = [], []
+    if actions:
+        names = ", ".join(actions)
+        said = {
+            Policy.RANDOMISED: f"The logged {names} was randomised.",
+            Policy.KNOWN: f"The logged {names} was chosen by a known policy that saw only "
+            "logged variables.",
+            Policy.UNKNOWN: f"How {names} was chosen is unknown: nothing unrecorded may have "
+            "moved it together with its effects.",
+        }
+        assumptions.append(said[schema.policy])
+    moved = [c for c in causes if schema[c].role is not Role.ACTION]
+    if moved:
+        assumptions.append(f"Nothing unrecorded moves {', '.join(moved)} and its effects together.")
+    for note in dict.fromkeys((*graph.notes, *model.notes)):
+        names = [c for c in causes if re.search(rf"(?<!\w){re.escape(c)}(?!\w)", note)]
+        if names and re.search(r"determin|never var|constant|function of|cannot|forbid", note):
+            warnings.append(note)
+    above = frozenset[str]().union(*(graph.ancestors(t) for t in targets))
+    for edge in graph.edges():
+        if edge.mark is not Mark.DIRECTED and {edge.source, edge.target} <= above:
+            warnings.append(f"The data leave {edge} open; the model goes without it.")
+    return assumptions, warnings
