@@ -1,0 +1,151 @@
+"""``doworld predict``, ``do`` and ``counterfactual``: the three rungs."""
+
+from typing import Annotated
+
+import typer
+
+from doworld.cli import options as o
+from doworld.cli.output import emit_answer
+
+__all__ = ["register"]
+
+EpisodeLog = Annotated[
+    str,
+    typer.Option("--episode", help="What happened: run.csv, run.csv[100:200].", metavar="LOG"),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    for command in (predict, do, counterfactual):
+        app.command(command.__name__)(command)
+
+
+def predict(
+    *,
+    model: o.Model,
+    given: o.Given,
+    planned: o.Planned = None,
+    horizon: o.Horizon = "20rows",
+    target: o.Target = None,
+    level: o.Level = 0.9,
+    samples: o.Samples = 256,
+    names: o.Names = None,
+    rename: o.Rename = None,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+    out: o.Figure = None,
+) -> None:
+    """What follows from here (with these actions to come).
+
+    \b
+      doworld predict model --given run7.csv --horizon 2min
+      doworld predict model --given run7.csv[100:200] \\
+          --planned next.csv --target T1
+    """
+    from doworld.cli.question import Question
+    from doworld.query import Predict
+
+    question = Question.about(model, rename=rename, names=names)
+    query = Predict(
+        given=question.given(given),
+        planned=question.planned(planned),
+        horizon=question.rows(horizon),
+        target=question.targets(target),
+        level=level,
+        samples=samples,
+    )
+    emit_answer(question.answer(query, seed), as_json=json, out=out)
+
+
+def do(
+    *,
+    model: o.Model,
+    given: o.Given,
+    set_: o.Sets = None,
+    shift: o.Shifts = None,
+    scale: o.Scales = None,
+    from_: o.From = None,
+    to: o.To = None,
+    planned: o.Planned = None,
+    horizon: o.Horizon = "20rows",
+    target: o.Target = None,
+    level: o.Level = 0.9,
+    samples: o.Samples = 256,
+    names: o.Names = None,
+    rename: o.Rename = None,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+    out: o.Figure = None,
+) -> None:
+    """What follows if we intervene.
+
+    Times count from the last given row, in the log's unit unless you write one
+    (90, 2min, 12rows). Without times an intervention lasts throughout.
+
+    \b
+      doworld do model --given run7.csv --set heater1=60 \\
+          --from 0 --to 120 --horizon 300 --target T1,T2
+      doworld do model --given T1=40,T2=35 \\
+          --set heater1=60@0:2min --set heater2=0@2min:
+    """
+    from doworld.cli.question import Question
+    from doworld.query import Do
+
+    question = Question.about(model, rename=rename, names=names)
+    rows = question.rows(horizon)
+    query = Do(
+        given=question.given(given),
+        interventions=question.interventions(
+            {"set": set_, "shift": shift, "scale": scale}, from_, to, rows
+        ),
+        planned=question.planned(planned),
+        horizon=rows,
+        target=question.targets(target),
+        level=level,
+        samples=samples,
+    )
+    emit_answer(question.answer(query, seed), as_json=json, out=out)
+
+
+def counterfactual(
+    *,
+    model: o.Model,
+    episode: EpisodeLog,
+    set_: o.Sets = None,
+    shift: o.Shifts = None,
+    scale: o.Scales = None,
+    from_: o.From = None,
+    to: o.To = None,
+    target: o.Target = None,
+    level: o.Level = 0.9,
+    samples: o.Samples = 256,
+    names: o.Names = None,
+    rename: o.Rename = None,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+    out: o.Figure = None,
+) -> None:
+    """What would have happened, had we intervened.
+
+    Times count from the episode's first row.
+
+    \b
+      doworld counterfactual model --episode run7.csv \\
+          --set heater1=0 --from 100
+    """
+    from doworld.cli.question import Question
+    from doworld.query import Counterfactual
+
+    question = Question.about(model, rename=rename, names=names)
+    rows = question.episode(episode)
+    query = Counterfactual(
+        episode=rows,
+        interventions=question.interventions(
+            {"set": set_, "shift": shift, "scale": scale}, from_, to, rows.length - 1
+        ),
+        target=question.targets(target),
+        level=level,
+        samples=samples,
+    )
+    emit_answer(question.answer(query, seed), as_json=json, out=out)

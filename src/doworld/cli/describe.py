@@ -1,0 +1,79 @@
+"""A model in words: for the terminal and as plain data."""
+
+import math
+from typing import Any
+
+from doworld.cli.output import table
+
+__all__ = ["checks_of", "summary", "words_of"]
+
+
+def summary(model: Any) -> dict[str, Any]:
+    """The model as plain data for JSON."""
+    return {
+        "rows": model.rows,
+        "schema": model.schema.to_dict(),
+        "graph": model.graph.to_dict(),
+        "fits": [
+            {
+                "variable": f.variable,
+                "family": f.family,
+                "one_step_nrmse": f.one_step_nrmse,
+                "log_likelihood": f.log_likelihood,
+            }
+            for f in model.fits
+        ],
+        "notes": list(model.notes),
+    }
+
+
+def words_of(model: Any) -> Any:
+    """The model for the terminal: counts, edges, mechanisms, notes; readable at 60 columns."""
+    from rich.console import Group
+    from rich.text import Text
+
+    schema, graph = model.schema, model.graph
+    step = "a static table" if schema.static else f"a row every {schema.step:g} {schema.time_unit}"
+    head = f"{len(schema)} variables, {model.rows} transitions, {step}; {len(graph.links)} edges"
+    edges = [
+        (_edge(e), f"{e.probability:.0%}", "" if math.isnan(e.effect) else f"{e.effect:.2g}")
+        for e in graph.edges()
+    ]
+    fits = [
+        (f.variable, f.family, "" if math.isnan(f.one_step_nrmse) else f"{f.one_step_nrmse:.1%}")
+        for f in model.fits
+    ]
+    parts: list[Any] = [Text(head), table(("cause → effect", "sure", "effect"), edges)]
+    if graph.doubtful:
+        rows = [(_edge(e), f"{e.probability:.0%}") for e in graph.doubtful]
+        parts.append(table(("left out, but open", "sure"), rows))
+    if fits:
+        parts.append(table(("variable", "mechanism", "error 1 row ahead"), fits))
+    notes = dict.fromkeys((*graph.notes, *model.notes))
+    parts += [Text(f"• {note}") for note in notes]
+    return Group(*parts)
+
+
+def _edge(edge: Any) -> str:
+    when = {0: "same row", 1: ""}.get(edge.lag, f"{edge.lag} rows before")
+    mark = "→" if edge.mark.value == "-->" else edge.mark.value
+    return f"{edge.source} {mark} {edge.target}" + (f"  ({when})" if when else "")
+
+
+def checks_of(tour: Any) -> Any:
+    """What the tour promised and measured, for the terminal."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[Any] = []
+    for check in tour.checks:
+        mark, style = ("✓", "green") if check.passed else ("✗", "bold red")
+        parts.append(Text.assemble((f"{mark} ", style), (check.name, "bold")))
+        parts.append(Text(f"    promised  {check.promised}"))
+        parts.append(Text(f"    measured  {check.measured}"))
+        parts += [Text(f"    {name}  {value}", style="dim") for name, value in check.beside.items()]
+        if check.detail:
+            parts.append(Text(f"    {check.detail}", style="dim"))
+    kept = sum(c.passed for c in tour.checks)
+    parts.append(Text(f"{kept} of {len(tour.checks)} promises kept."))
+    return Group(*parts)
