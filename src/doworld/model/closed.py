@@ -10,7 +10,7 @@ from doworld.mechanisms.noise import fit_knots
 from doworld.mechanisms.polynomial import monomials
 from doworld.model.design import Design, Parents
 
-__all__ = ["Closed", "fit_closed", "linear_bank", "polynomial_bank", "wiring"]
+__all__ = ["Closed", "fit_closed", "fit_linear", "linear_bank", "polynomial_bank", "wiring"]
 
 MOST_ROWS = 40_000
 MOST_TERMS = 400
@@ -144,6 +144,13 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
         low=low - reach,
         high=high + reach,
     )
+
+
+def fit_linear(design: Design, parents: Parents, i: int, *, seed: int) -> Closed:
+    """Fits target number ``i`` linearly."""
+    fitted = _fit_degree(_data(design, parents, i, seed), 1)
+    assert fitted is not None
+    return fitted
 
 
 def fit_closed(design: Design, parents: Parents, i: int, *, seed: int) -> dict[int, Closed]:

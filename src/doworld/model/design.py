@@ -14,7 +14,7 @@ __all__ = ["Design", "Parents", "design", "member_graphs", "parents"]
 Link = tuple[str, int]
 
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Lags at which a mechanism reads a parent, up to the graph's longest (see ``remember``)."""
+"""Lags at which a mechanism reads a parent, up to its memory (see ``remember``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,22 +145,28 @@ def design(log: Trajectories, lags: int, *, seed: int, hold_out: float = 0.2) ->
     return Design(values, observed, features, rows, unit, held, center, scale, coding, lags)
 
 
-def remember(parents_of: list[Link], max_lag: int) -> list[Link]:
-    """The parents, each lagged one at all lags of ``LADDER`` up to ``max_lag``.
+def remember(parents_of: list[Link], memory: int) -> list[Link]:
+    """The parents, each lagged one at all lags of ``LADDER`` up to ``memory``.
 
     The graph says which variables act on the target. Where one row does not hold the whole state
     (sensors hide velocities), single lags are nearly collinear and tests keep only some of them,
     but a mechanism predicts best from the whole recent course of each parent.
     """
-    if max_lag <= 1:
+    if memory <= 1:
         return parents_of
     sources = {s for s, lag in parents_of if lag > 0}
-    more = {(s, lag) for s in sources for lag in LADDER if lag <= max_lag}
+    more = {(s, lag) for s in sources for lag in LADDER if lag <= memory}
     return sorted(more.union(parents_of))
 
 
 def member_graphs(
-    graph: CausalGraph, targets: list[str], *, members: int, structures: int, seed: int
+    graph: CausalGraph,
+    targets: list[str],
+    memory: int,
+    *,
+    members: int,
+    structures: int,
+    seed: int,
 ) -> tuple[list[dict[str, list[Link]]], tuple[bool, ...]]:
     """The parents of every target for every member, and which members carry a sampled graph.
 
@@ -185,7 +191,7 @@ def member_graphs(
                 choice[edge.target].append(link)
         drawn.append(choice)
     every = [
-        {t: remember(p, graph.max_lag) for t, p in choice.items()}
+        {t: remember(p, memory) for t, p in choice.items()}
         for choice in [*[certain] * members, *drawn]
     ]
     return every, (False,) * members + (True,) * len(drawn)

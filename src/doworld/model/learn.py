@@ -22,6 +22,7 @@ from doworld.model.continuous import fit_continuous
 from doworld.model.design import Design, Parents, design, member_graphs, parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.known_fit import fit_known
+from doworld.model.memory import choose_memory
 from doworld.model.neural_fit import NeuralSettings
 from doworld.model.reference import reference
 from doworld.model.training import Budget, Checkpoint
@@ -150,8 +151,9 @@ def plan_of(
 ) -> tuple[tuple[bool, ...], Parents, Design]:
     """Which members carry a sampled graph, every target's parents, and the arrays of the log."""
     targets = list(log.schema.of(Role.STATE, Role.REWARD))
+    memory = choose_memory(log, graph, seed=seed)
     graphs, structural = member_graphs(
-        graph, targets, members=settings.members, structures=settings.structures, seed=seed
+        graph, targets, memory, members=settings.members, structures=settings.structures, seed=seed
     )
     reach = [lag for g in graphs for links in g.values() for _, lag in links]
     lags = 0 if log.schema.static else max([1, *reach])
