@@ -44,14 +44,14 @@ def begin(space: Space, carried: Belief, mode: Array, spread: float, forget: flo
 def blank(space: Space, steps: int, elites: int) -> Belief:
     """Arrays of the right shapes for a search that carries nothing over."""
     actions, choices = space.values.shape
-    plan = np.broadcast_to(np.asarray(space.hold), (steps, actions)).copy()
+    plan = jnp.broadcast_to(space.hold, (steps, actions))
     return Belief(
-        mean=plan,  # type: ignore[arg-type]
-        spread=np.zeros((steps, actions), np.float32),  # type: ignore[arg-type]
-        chance=np.zeros((steps, actions, choices), np.float32),  # type: ignore[arg-type]
-        elites=np.zeros((elites, steps, actions), np.float32),  # type: ignore[arg-type]
-        best=plan,  # type: ignore[arg-type]
-        score=Score(np.float32(np.inf), np.float32(np.inf)),  # type: ignore[arg-type]
+        mean=plan,
+        spread=jnp.zeros((steps, actions)),
+        chance=jnp.zeros((steps, actions, choices)),
+        elites=jnp.zeros((elites, steps, actions)),
+        best=plan,
+        score=_unknown(),
     )
 
 
@@ -150,6 +150,7 @@ def refit(
     space: Space,
     plans: Float[Array, "some steps actions"],
     weight: Float[Array, " some"],
+    *,
     momentum: float,
     floor: float = 0.02,
 ) -> Belief:

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -15,7 +16,7 @@ from doworld.plan.belief import blank, mixing
 from doworld.plan.objective import AbstractCost, CallableCost, goal_cost
 from doworld.plan.planners import colour_of, planner_of
 from doworld.plan.search import AFRESH, SHIFTED, Problem, search
-from doworld.plan.setup import base_world, filled
+from doworld.plan.setup import world_of
 from doworld.plan.space import Actions, actions_of
 from doworld.query import CEM, ICEM, MPPI, Enumerate, Goal
 
@@ -43,6 +44,7 @@ class Controller:
         model: WorldModel,
         cost: AbstractCost,
         actions: Actions,
+        *,
         planner: CEM | ICEM | MPPI | Enumerate,
         horizon: int,
         seed: int,
@@ -61,8 +63,8 @@ class Controller:
                 model.dynamics,
                 actions.space,
                 cost,
-                mixing(horizon, colour_of(planner)),
-                np.float32(planner.pessimism),
+                jnp.asarray(mixing(horizon, colour_of(planner))),
+                jnp.float32(planner.pessimism),
             )
         )
         self._key = jax.random.key(seed)
@@ -83,11 +85,11 @@ class Controller:
     def __call__(self, observation: Observation) -> int | Float[np.ndarray, " actions"]:
         """The first action of the best plan from here."""
         self._rows.append(self._row(observation))
-        window = filled(self._model, np.stack(self._rows))
+        world = world_of(self._model, np.stack(self._rows), self._horizon)
         dynamics, space, cost, mix, pessimism = self._fixed
         problem = Problem(
             dynamics=dynamics,
-            world=base_world(self._model, window, self._horizon),
+            world=world,
             space=space,
             cost=cost,
             mix=mix,
@@ -174,10 +176,18 @@ def controller(
         cost: AbstractCost = goal_cost(objective, model, horizon, horizon)
     else:
         cost = CallableCost(
-            center=np.asarray(model.center, np.float32),  # type: ignore[arg-type]
-            scale=np.asarray(model.scale, np.float32),  # type: ignore[arg-type]
+            center=jnp.asarray(model.center, jnp.float32),
+            scale=jnp.asarray(model.scale, jnp.float32),
             names=model.schema.names,
             function=objective,
         )
     settings = planner or ICEM()
-    return Controller(model, cost, actions, settings, horizon, seed, dict(context or {}))
+    return Controller(
+        model,
+        cost,
+        actions,
+        planner=settings,
+        horizon=horizon,
+        seed=seed,
+        context=context or {},
+    )

@@ -168,9 +168,8 @@ def goal_cost(goal: Goal, model: WorldModel, horizon: int, padded: int) -> GoalC
     )
 
 
-def _single(array: np.ndarray):
-    """Float32 on the host: a plan makes many of these, and JAX takes NumPy arrays as they are."""
-    return np.asarray(array, np.float32)
+def _single(array: np.ndarray) -> Float[Array, "..."]:
+    return jnp.asarray(array, jnp.float32)
 
 
 def _targets(goal: Goal, model: WorldModel) -> dict[str, float]:

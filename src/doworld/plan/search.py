@@ -9,12 +9,13 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from doworld.mechanisms import AbstractBank
 from doworld.model.dynamics import Dynamics, Noise, World, rollout
 from doworld.plan.belief import Belief
 from doworld.plan.objective import AbstractCost, Score
 from doworld.plan.space import Space
 
-__all__ = ["AFRESH", "AROUND", "SHIFTED", "Planner", "Problem", "imagine", "search"]
+__all__ = ["AFRESH", "AROUND", "SHIFTED", "Planner", "Problem", "futures", "imagine", "search"]
 
 AFRESH, AROUND, SHIFTED = 0, 1, 2
 """How a search begins: knowing nothing, around the carried best plan, or one step later."""
@@ -78,7 +79,9 @@ class Problem(eqx.Module):
     pessimism: Float[Array, ""]
 
 
-def _futures(problem: Problem, draws: int, key: PRNGKeyArray):
+def futures(
+    problem: Problem, draws: int, key: PRNGKeyArray
+) -> tuple[tuple[AbstractBank, ...], Noise]:
     """Members and noise that all plans are judged by: the same luck for every plan."""
     dynamics, steps = problem.dynamics, problem.world.exogenous.shape[0]
     members = min(dynamics.members, draws)
@@ -89,16 +92,27 @@ def _futures(problem: Problem, draws: int, key: PRNGKeyArray):
     return banks, dynamics.draw_noise(noise_key, (members, particles, steps))
 
 
+def imagine(
+    problem: Problem,
+    banks: tuple[AbstractBank, ...],
+    luck: Noise,
+    plan: Float[Array, "steps actions"],
+) -> Float[Array, "steps variables"]:
+    """Rows 1…T of one plan under one member and one noise, as the cost sees them."""
+    rows = rollout(problem.dynamics, banks, problem.space.lay(problem.world, plan), luck)
+    return problem.space.judged(rows, plan)
+
+
 def _score(problem: Problem, banks, noise: Noise, plans: Float[Array, "n steps actions"]) -> Score:
     """Expected cost and violation of every plan over members and noise."""
 
-    def future(own, luck, plan):
-        rows = rollout(problem.dynamics, own, problem.space.lay(problem.world, plan), luck)
-        return problem.cost(problem.space.judged(rows, plan))
-
     def member(inputs):
         own, lucks = inputs
-        return jax.vmap(lambda p: jax.vmap(lambda luck: future(own, luck, p))(lucks))(plans)
+
+        def future(plan, luck):
+            return problem.cost(imagine(problem, own, luck, plan))
+
+        return jax.vmap(lambda plan: jax.vmap(partial(future, plan))(lucks))(plans)
 
     scores = jax.lax.map(member, (banks, noise))
     by_member = jnp.mean(scores.cost, 2)
@@ -111,12 +125,13 @@ def _loop(
     carried: Belief,
     mode: Int[Array, ""],
     key: PRNGKeyArray,
+    *,
     planner: Planner,
     draws: int,
     devices: int,
 ) -> Belief:
     luck_key, search_key = jax.random.split(key)
-    banks, noise = _futures(problem, draws, luck_key)
+    banks, noise = futures(problem, draws, luck_key)
     share = planner.population // devices
 
     def score(plans: Array) -> Score:
@@ -137,7 +152,7 @@ def _loop(
 
 
 @partial(jax.jit, static_argnames=("planner", "draws", "devices"))
-def _search(problem, carried, mode, key, planner, draws, devices):
+def _search(problem, carried, mode, key, *, planner, draws, devices):
     run = partial(_loop, planner=planner, draws=draws, devices=devices)
     if devices == 1:
         return run(problem, carried, mode, key)
@@ -164,22 +179,6 @@ def search(
     """
     devices, size = jax.local_device_count(), planner.population
     devices = devices if size % devices == 0 and size >= 32 else 1
-    return _search(problem, carried, jnp.int32(mode), key, planner, draws, devices)
-
-
-@partial(jax.jit, static_argnames="draws")
-def imagine(
-    problem: Problem, plans: Float[Array, "n steps actions"], key: PRNGKeyArray, draws: int
-) -> Float[Array, "members particles n steps variables"]:
-    """The judged rows of every plan in every future, in scaled units."""
-    banks, noise = _futures(problem, draws, key)
-
-    def future(own, luck, plan):
-        rows = rollout(problem.dynamics, own, problem.space.lay(problem.world, plan), luck)
-        return problem.space.judged(rows, plan)
-
-    def member(inputs):
-        own, lucks = inputs
-        return jax.vmap(lambda luck: jax.vmap(lambda p: future(own, luck, p))(plans))(lucks)
-
-    return jax.lax.map(member, (banks, noise))
+    return _search(
+        problem, carried, jnp.int32(mode), key, planner=planner, draws=draws, devices=devices
+    )

@@ -119,21 +119,21 @@ def actions_of(
         schema[n].kind is Kind.COUNT and not len(c) for n, c in zip(names, choices, strict=True)
     ]
 
-    def single(array) -> np.ndarray:
-        return np.asarray(array, np.float32)
+    def single(array) -> Float[Array, "..."]:
+        return jnp.asarray(array, jnp.float32)
 
     space = Space(
-        columns=np.array(at, np.int32),  # type: ignore[arg-type]
-        late=np.array([_acts_at_once(model, n) for n in names], np.int32),  # type: ignore[arg-type]
-        low=single((np.array(low) - center) / scale),  # type: ignore[arg-type]
-        high=single((np.array(high) - center) / scale),  # type: ignore[arg-type]
-        discrete=single([len(c) > 0 for c in choices]),  # type: ignore[arg-type]
-        values=single((np.array(padded) - center[:, None]) / scale[:, None]),  # type: ignore[arg-type]
-        levels=np.array([max(len(c), 1) for c in choices], np.int32),  # type: ignore[arg-type]
-        unit=single(np.where(rounded, 1 / scale, 0.0)),  # type: ignore[arg-type]
-        zero=single(-center / scale),  # type: ignore[arg-type]
-        hold=single((_nearest(hold[at], choices, low, high) - center) / scale),  # type: ignore[arg-type]
-        horizon=np.int32(horizon),  # type: ignore[arg-type]
+        columns=jnp.array(at, jnp.int32),
+        late=jnp.array([_acts_at_once(model, n) for n in names], jnp.int32),
+        low=single((np.array(low) - center) / scale),
+        high=single((np.array(high) - center) / scale),
+        discrete=single([len(c) > 0 for c in choices]),
+        values=single((np.array(padded) - center[:, None]) / scale[:, None]),
+        levels=jnp.array([max(len(c), 1) for c in choices], jnp.int32),
+        unit=single(np.where(rounded, 1 / scale, 0.0)),
+        zero=single(-center / scale),
+        hold=single((_nearest(hold[at], choices, low, high) - center) / scale),
+        horizon=jnp.int32(horizon),
     )
     return Actions(names, space)
 

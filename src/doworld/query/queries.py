@@ -143,13 +143,16 @@ class Plan(_Question):
     """Rung 2: which actions reach the objective under constraints.
 
     ``objective`` is a ``Goal`` as data. ``warm_start`` is an earlier plan's actions to begin from.
+    The planner searches longer than a controller's default, since it is asked once.
     """
 
     kind: Literal["plan"] = "plan"
     given: Given
     objective: Goal
     horizon: int = Field(default=30, ge=1, le=10_000)
-    planner: Planner = Field(default_factory=ICEM)
+    planner: Planner = Field(
+        default_factory=lambda: ICEM(population=512, elites=32, iterations=16, draws=8)
+    )
     planned: dict[str, tuple[float | str | bool, ...]] = Field(default_factory=dict)
     warm_start: dict[str, tuple[float | str | bool, ...]] | None = None
 

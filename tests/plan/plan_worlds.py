@@ -1,10 +1,12 @@
 """Worlds whose truth we hold, as models: hand-made laws, and linear ones with a known optimum."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from doworld import CausalGraph, Edge, Kind, Role, Schema, Variable
 from doworld.mechanisms import Coding, Known, KnownBank
+from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
 from doworld.model.world import Calibration, Reference, WorldModel
 
@@ -27,21 +29,20 @@ def known_model(
     center = np.zeros(size) if center is None else np.asarray(center, float)
     scale = np.ones(size) if scale is None else np.asarray(scale, float)
     coding = Coding.of(schema)
-    widest = max(len(law.parents) for law in laws)
+    features = [_features(coding, schema, law) for law in laws]
+    widest = max(map(len, features))
     columns, mask = np.zeros((count, widest), np.int32), np.zeros((count, widest), np.float32)
     center_in, scale_in = np.zeros((count, widest)), np.ones((count, widest))
     edges = []
-    for i, law in enumerate(laws):
-        for j, (_, name, lag) in enumerate(law.parents):
-            at = schema.position(name)
-            columns[i, j], mask[i, j] = coding.columns(at, lag)[0], 1.0
+    for i, (law, own) in enumerate(zip(laws, features, strict=True)):
+        for j, (column, at) in enumerate(own):
+            columns[i, j], mask[i, j] = column, 1.0
             center_in[i, j], scale_in[i, j] = center[at], scale[at]
-            edges.append(Edge(name, law.target, lag=lag))
+        edges += [Edge(name, law.target, lag=lag) for _, name, lag in law.parents]
     targets = [schema.position(law.target) for law in laws]
 
     def many(array, kind=np.float32):
-        array = np.asarray(array, kind)
-        return jnp.asarray(np.repeat(array[None], members, 0))
+        return jnp.asarray(np.asarray(array, kind))
 
     bank = KnownBank(
         targets=many(targets, np.int32),
@@ -55,13 +56,14 @@ def known_model(
         scale_out=many(scale[targets]),
         known=laws,
     )
+    bank = jax.tree.map(lambda leaf: jnp.repeat(leaf[None], members, 0), bank)
     lag = max(edge.lag for edge in edges)
     graph = CausalGraph(schema.names, tuple(edges), max_lag=max(lag, 1))
     levels = graph.levels()
     order = [levels[n] if n in {law.target for law in laws} else -1 for n in schema.names]
     dynamics = Dynamics(
         banks=(bank,),
-        coding=coding,
+        coding=jax.tree.map(jnp.asarray, coding),
         order=jnp.asarray(order, jnp.int32),
         lower=jnp.full(size, -jnp.inf),
         upper=jnp.full(size, jnp.inf),
@@ -77,10 +79,31 @@ def known_model(
         scale=scale,
         typical=(low + high) / 2,
         reference=_reference(targets, low, high, dynamics),
-        baseline=None,  # type: ignore[arg-type]
+        baseline=_baseline(coding, targets),
         calibration=Calibration(np.array([1.0]), np.ones((size, 1)), np.full((size, 1), 0.9)),
         members_of_structure=(False,) * members,
         rows=1000,
+    )
+
+
+def _features(coding: Coding, schema: Schema, law: Known) -> list[tuple[int, int]]:
+    """Column and variable of each parent; of a categorical one, only its last level's."""
+    at = [(schema.position(name), lag) for _, name, lag in law.parents]
+    return [(coding.columns(i, lag)[-1], i) for i, lag in at]
+
+
+def _baseline(coding: Coding, targets: list[int]) -> LinearBaseline:
+    """Predicts nothing; only ``evaluate`` looks at it."""
+    variable, count = np.asarray(coding.variable), len(targets)
+    zero = np.zeros((2, len(variable), count))
+    return LinearBaseline(
+        variable=variable,
+        level=np.asarray(coding.level),
+        outputs=np.flatnonzero(np.isin(variable, targets)),
+        center=np.zeros(len(variable)),
+        scale=np.ones(len(variable)),
+        weight=zero,
+        bias=np.zeros(count),
     )
 
 
@@ -185,14 +208,21 @@ def linear_model(
     second: bool = False,
     lag: int = 1,
 ) -> WorldModel:
-    """A double integrator p' = p + 0.3 v, v' = v + 0.3 u (+ 0.1 w with a second, binary action)."""
+    """A double integrator p' = p + 0.3 v, v' = v + 0.3 u (+ 0.1 w with a second, binary action).
+
+    A categorical u pushes by 0.4 when "right" and by −0.2 otherwise.
+    """
     extra = (Variable("w", Role.ACTION, Kind.BINARY),) if second else ()
     categories = ("left", "none", "right") if kind is Kind.CATEGORICAL else ()
     push = Variable("u", Role.ACTION, kind, bounds=bounds, categories=categories)
     parents = (("v", "v", 1), ("u", "u", lag), *((("w", "w", lag),) if second else ()))
+    if kind is Kind.CATEGORICAL:  # "right" pushes, the others brake a little
+        strength, rest = 0.6, -0.2
+    else:
+        strength, rest = 0.3, 0.0
 
     def speed(v, u, w=0.0):
-        return v + 0.3 * u + 0.1 * w
+        return v + rest + strength * u + 0.1 * w
 
     laws = (
         Known("p", (("p", "p", 1), ("v", "v", 1)), lambda p, v: p + 0.3 * v),
