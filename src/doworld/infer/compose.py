@@ -15,21 +15,36 @@ from doworld.model.world import WorldModel
 from doworld.query import Answer, Query, Series, Status, Why
 from doworld.query.words import phrase
 
-__all__ = ["answer", "refusal", "series_of", "summary_of"]
+__all__ = ["answer", "assemble", "refusal", "series_of", "summary_of", "why_of"]
 
 PAST = 200
-"""Given rows that an answer carries along for comparison."""
+"""Rows before the question that an answer carries along for comparison."""
 
 
 def answer(setup: Setup, query: Query, draws: Draws, *, extra: Sequence[str] = ()) -> Answer:
     """The answer to ``query`` from rollouts of ``setup``; ``extra`` are further assumptions."""
+    cut = setup.done.cut[setup.first :]
+    found = support(
+        setup.model,
+        setup.reach,
+        past=setup.window,
+        paths=draws.paths,
+        cut=cut,
+        trust=setup.trust,
+    )
+    why = why_of(setup, query, draws, found, extra)
+    ahead = np.maximum(np.arange(setup.first, setup.last + 1), 1)
+    return assemble(setup, query, draws, found, ahead=ahead, why=why)
+
+
+def assemble(
+    setup: Setup, query: Query, draws: Draws, found: Support, *, ahead: np.ndarray, why: Why
+) -> Answer:
+    """Series and grounds in one answer; ``ahead`` counts rows since the fact, for calibration."""
     model = setup.model
     rows = np.arange(setup.first, setup.last + 1)
     cut = setup.done.cut[setup.first :]
-    found = support(
-        model, setup.reach, past=setup.window, paths=draws.paths, cut=cut, trust=setup.trust
-    )
-    past_rows = np.arange(1 - len(setup.logged), 1)
+    past_rows = np.arange(len(setup.logged)) + setup.logged_from
     series = [
         series_of(
             model,
@@ -38,8 +53,8 @@ def answer(setup: Setup, query: Query, draws: Draws, *, extra: Sequence[str] = (
             rows,
             query.level,
             support=found.total[:, target],
-            widen=widening(model.calibration, target, np.maximum(rows, 1)),
-            past=(past_rows[-PAST:], setup.logged[-PAST:, target]),
+            widen=widening(model.calibration, target, ahead),
+            past=(past_rows, setup.logged[:, target]),
             at_most=~cut[:, target],
         )
         for n, target in enumerate(setup.targets)
@@ -50,7 +65,7 @@ def answer(setup: Setup, query: Query, draws: Draws, *, extra: Sequence[str] = (
         status=Status.IDENTIFIED,
         level=query.level,
         series=tuple(series),
-        why=why_of(setup, query, draws, found, extra),
+        why=why,
         step=model.schema.step,
         time_unit=model.schema.time_unit,
     ).with_draws(lambda: {n: draws.values[..., i] for i, n in enumerate(names)})
@@ -89,7 +104,7 @@ def _support_words(setup: Setup, draws: Draws, found: Support) -> tuple[str, int
     low = np.flatnonzero(asked < OUTSIDE)
     outside = int(low[0]) + setup.first if len(low) else None
     middle = np.median(draws.paths, 0)
-    if len(setup.window):
+    if len(setup.window):  # the row before the first, as found.within has it
         middle = np.concatenate([setup.window[:1], middle])
     cause = leaves_first(setup.model, found, rows=middle, relevant=relevant, first=setup.first)
     if cause is None:
@@ -151,19 +166,21 @@ def series_of(
     """One variable's draws as a ``Series``; ``at_most`` marks rows that keep to the bounds."""
     variable = model.schema.variables[column]
     structural = np.array(model.members_of_structure or (False,) * len(values), bool)
+    kept = past[0] > -PAST
     common = {
         "variable": variable.name,
         "unit": variable.unit,
         "rows": rows.tolist(),
         "support": np.clip(support, 0.0, 1.0).tolist(),
         "categories": variable.categories,
-        "past_rows": past[0].tolist(),
-        "past": [None if np.isnan(v) else float(v) for v in past[1]],
+        "past_rows": past[0][kept].tolist(),
+        "past": [None if np.isnan(v) else float(v) for v in past[1][kept]],
     }
     if variable.kind in (Kind.CATEGORICAL, Kind.BINARY):
         return Series(**common, **_levels(variable, values, level, structural))
     parts = split(values, structural)
-    estimate = values.mean((0, 1))
+    sure = values.min((0, 1)) == values.max((0, 1))  # a mean of equal numbers rounds
+    estimate = np.where(sure, values[0, 0], values.mean((0, 1)))
     ends = {}
     for name, own in (("", level), ("half_", 0.5)):
         low, high = interval(values, own, widen)
@@ -174,9 +191,9 @@ def series_of(
         **common,
         **ends,
         estimate=estimate.tolist(),
-        noise=parts.noise.tolist(),
-        parameters=parts.parameters.tolist(),
-        structure=parts.structure.tolist(),
+        noise=np.where(sure, 0.0, parts.noise).tolist(),
+        parameters=np.where(sure, 0.0, parts.parameters).tolist(),
+        structure=np.where(sure, 0.0, parts.structure).tolist(),
     )
 
 

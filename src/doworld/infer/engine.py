@@ -10,10 +10,10 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from doworld._core.devices import prepare as prepare_devices
 from doworld.infer.setup import Setup
-from doworld.model.dynamics import Dynamics, Noise
+from doworld.model.dynamics import Dynamics, Noise, World
 from doworld.model.simulate import bucket, simulate
 
-__all__ = ["Draws", "draw", "key_of", "settled"]
+__all__ = ["Draws", "draw", "key_of", "repeated", "settled"]
 
 MOST = 2**25
 """Numbers that one call may hold at once; more samples than fit are drawn call by call."""
@@ -67,7 +67,7 @@ def draw(setup: Setup, samples: int, key: PRNGKeyArray) -> Draws:
     batch = bucket(samples)
     while batch > 64 and batch * steps * size * (model.dynamics.members + 3) > MOST:
         batch //= 2
-    worlds = jax.tree.map(lambda leaf: _repeat(leaf, batch), world)
+    worlds = repeated(world, batch)
     targets = list(setup.targets)
     values, whole, paths, lost = [], [], None, 0
     for number in range(-(-samples // batch)):
@@ -90,8 +90,9 @@ def draw(setup: Setup, samples: int, key: PRNGKeyArray) -> Draws:
     )
 
 
-def _repeat(leaf: Array, batch: int) -> Array:
-    return jnp.asarray(np.broadcast_to(leaf, (batch, *leaf.shape)))
+def repeated(world: World, times: int) -> World:
+    """The same world ``times`` over, along a leading axis."""
+    return jax.tree.map(lambda a: jnp.asarray(np.broadcast_to(a, (times, *a.shape))), world)
 
 
 def settled(rows: Float[np.ndarray, "*draws rows variables"]):

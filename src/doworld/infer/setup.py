@@ -31,7 +31,8 @@ class Setup:
     Attributes:
         targets: the columns that are asked about.
         first, last: the rows that are generated; a static table generates row 0, else 1…last.
-        logged: the given rows, rewards aligned, NaN where missing.
+        logged, logged_from: the given rows, rewards aligned, NaN where missing, and the number of
+            the first of them.
         window: rows 0, −1, … −(L−1), the newest first, after the interventions on row 0.
         exogenous: actions and contexts of rows first…last where nobody intervenes.
         done: the interventions on rows 0…last.
@@ -51,6 +52,7 @@ class Setup:
     done: Done
     evidence: Bool[np.ndarray, " variables"]
     trust: Float[np.ndarray, " variables"]
+    logged_from: int = 0
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -148,6 +150,7 @@ def prepare(
         done=done,
         evidence=evidence,
         trust=np.where(never & ~done.cut[0], ASSUMED, 1.0),
+        logged_from=1 - len(logged),
         assumptions=(*notes.history(), *notes.exogenous()),
         warnings=(
             *idle(schema, interventions, would_be, reach, targets),
