@@ -140,7 +140,7 @@ def _answer(
         )
     summary = (
         f"Plan: {compared(verdict)}",
-        f"its cost is made of {terms_of(model, query.objective, verdict.parts[0])}",
+        f"its cost is made of {terms_of(model, query.objective, np.asarray(verdict.parts[0]))}",
         *limits_of(model, query.objective, verdict, actions.names),
     )
     why = follows.why.model_copy(
