@@ -6,14 +6,15 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from doworld._core.devices import prepare as prepare_devices
 from doworld.infer.setup import Setup
+from doworld.mechanisms import InvertibleBank
 from doworld.model.dynamics import Dynamics, Noise, World
 from doworld.model.simulate import bucket, simulate
 
-__all__ = ["Draws", "draw", "key_of", "repeated", "settled"]
+__all__ = ["Draws", "draw", "key_of", "mirrored_noise", "repeated", "settled"]
 
 MOST = 2**25
 """Numbers that one call may hold at once; more samples than fit are drawn call by call."""
@@ -48,11 +49,26 @@ def key_of(seed: int) -> PRNGKeyArray:
     return jax.random.key(seed)
 
 
-@partial(jax.jit, static_argnames=("shape",))
-def _noise(
-    dynamics: Dynamics, key: PRNGKeyArray, number: Int[Array, ""], shape: tuple[int, int]
+@partial(jax.jit, static_argnames=("worlds", "samples", "steps"))
+def mirrored_noise(
+    dynamics: Dynamics, key: PRNGKeyArray, *, worlds: int, samples: int, steps: int
 ) -> Noise:
-    return dynamics.draw_noise(jax.random.fold_in(key, number), shape)
+    """Noise for ``worlds`` times ``samples`` draws, a leading axis of both.
+
+    Of families with symmetric noise every other draw is the mirror image of one before, so that
+    the noise of a sample's mean cancels to first order; each draw alone is distributed as it was.
+    """
+    half = -(-samples // 2)
+    first, second = jax.random.split(key)
+    draws = dynamics.draw_noise(first, (worlds * half, steps))
+    more = dynamics.draw_noise(second, (worlds * half, steps))
+    out = []
+    for bank, own, other in zip(dynamics.banks, draws, more, strict=True):
+        mirror = -own if isinstance(bank, InvertibleBank) else other
+        pair = [a.reshape(worlds, half, *a.shape[1:]) for a in (own, mirror)]
+        whole = jnp.concatenate(pair, 1)[:, :samples]
+        out.append(whole.reshape(worlds * samples, *own.shape[1:]))
+    return tuple(out)
 
 
 def draw(setup: Setup, samples: int, key: PRNGKeyArray) -> Draws:
@@ -71,7 +87,8 @@ def draw(setup: Setup, samples: int, key: PRNGKeyArray) -> Draws:
     targets = list(setup.targets)
     values, whole, paths, lost = [], [], None, 0
     for number in range(-(-samples // batch)):
-        noise = _noise(model.dynamics, key, jnp.asarray(number), (batch, steps))
+        own = jax.random.fold_in(key, number)
+        noise = mirrored_noise(model.dynamics, own, worlds=1, samples=batch, steps=steps)
         rows = np.asarray(simulate(model.dynamics, worlds, noise))[:, :, : setup.steps]
         rows = rows[:, : samples - number * batch]
         rows, bad = settled(rows)

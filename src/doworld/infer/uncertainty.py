@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from doworld.model.quantiles import ends
 from doworld.model.world import Calibration
 
 __all__ = ["Split", "interval", "split", "widening"]
@@ -52,6 +53,7 @@ def interval(
     widen: Float[np.ndarray, " rows"],
 ) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " rows"]]:
     """Quantiles over all members and samples, each side stretched from the median by ``widen``."""
-    pooled = values.reshape(-1, values.shape[-1])
-    low, mid, high = np.quantile(pooled, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
+    members, samples, rows = values.shape
+    pooled = values.reshape(-1, rows)
+    low, mid, high = ends(pooled, level, axis=0, count=max(members, samples))
     return mid - widen * (mid - low), mid + widen * (high - mid)

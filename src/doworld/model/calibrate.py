@@ -1,11 +1,13 @@
 """How much wider intervals must be for their level to hold on held-out rows."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from doworld.data import Role, Trajectories
 from doworld.model.design import Design
 from doworld.model.dynamics import Dynamics, World
+from doworld.model.quantiles import ends
 from doworld.model.simulate import simulate
 from doworld.model.world import Calibration
 
@@ -25,7 +27,8 @@ def worlds_of(
     ahead = starts[:, None] + 1 + np.arange(steps)[None, :]
     rows = values[ahead].astype(np.float32)
     one, zero = np.ones_like(rows), np.zeros_like(rows)
-    return World(values[back].astype(np.float32), rows, one, zero), rows  # type: ignore[arg-type]
+    window = jnp.asarray(values[back], jnp.float32)
+    return World(window, *(jnp.asarray(a) for a in (rows, one, zero))), rows
 
 
 def calibrate(log: Trajectories, design: Design, dynamics: Dynamics, *, seed: int) -> Calibration:
@@ -44,12 +47,12 @@ def calibrate(log: Trajectories, design: Design, dynamics: Dynamics, *, seed: in
     rng = np.random.default_rng([seed, 19])
     chosen = np.sort(rng.choice(first, WINDOWS))
     worlds, truth = worlds_of(design.values, chosen, lags, steps)
-    worlds = jax.tree.map(lambda a: np.repeat(a, SAMPLES, axis=0), worlds)
+    worlds = jax.tree.map(lambda a: jnp.repeat(a, SAMPLES, axis=0), worlds)
     noise = dynamics.draw_noise(jax.random.key(seed), (WINDOWS * SAMPLES, steps))
     out = np.asarray(simulate(dynamics, worlds, noise))
     out = out.reshape(out.shape[0], WINDOWS, SAMPLES, steps, count)
     draws = np.moveaxis(out, 0, 1).reshape(WINDOWS, -1, steps, count)
-    low, mid, high = np.quantile(draws, [(1 - LEVEL) / 2, 0.5, (1 + LEVEL) / 2], axis=1)
+    low, mid, high = ends(draws, LEVEL, axis=1, count=SAMPLES)
     width = np.where(truth > mid, high - mid, mid - low) + 1e-9
     ratio = np.abs(truth - mid) / width
     seen = design.observed[chosen[:, None] + 1 + np.arange(steps)]
