@@ -79,7 +79,9 @@ class Frame:
         inside = min(max(share, -0.02), 1.02)
         return self.height - self.bottom - inside * (self.height - self.top - self.bottom)
 
-    def svg(self, body: str, *, title: str, side: str = "", below: str = "", labels=None) -> str:
+    def svg(
+        self, body: str, *, title: str, side: str = "", below: str = "", labels=None, feet=None
+    ) -> str:
         """The whole chart: grid, axes, title, and ``body`` in between."""
         end = WIDTH - self.right
         floor = self.height - self.bottom
@@ -90,10 +92,10 @@ class Frame:
             f'font-size="12" text-anchor="end" style="fill:#5b667a">{esc(t[:9])}</text>'
             for v, t in marks
         )
-        feet = "".join(
+        under = "".join(
             f'<text x="{self.px(v):.1f}" y="{floor + 17:.1f}" font-size="12" '
-            f'text-anchor="middle" style="fill:#5b667a">{esc(words(v))}</text>'
-            for v in ticks(*self.x, 6)
+            f'text-anchor="middle" style="fill:#5b667a">{esc(t)}</text>'
+            for v, t in feet or [(v, words(v)) for v in ticks(*self.x, 6)]
         )
         head = (
             f'<text x="{self.left}" y="17" font-size="14.5" font-weight="650">{esc(title)}'
@@ -107,7 +109,7 @@ class Frame:
         box = f"0 0 {WIDTH:.0f} {self.height:.0f}"
         return (
             f'<svg viewBox="{box}" role="img" aria-label="{esc(title)}">'
-            f"{rows}{line}{feet}{head}{body}{foot}</svg>"
+            f"{rows}{line}{under}{head}{body}{foot}</svg>"
         )
 
 

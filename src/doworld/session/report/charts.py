@@ -205,7 +205,8 @@ def coverage(
             f'stroke-width="2" stroke-linejoin="round"><title>{esc(name)}</title></path>'
         )
     marks = [(v, f"{v:.0%}") for v in ticks(low, 1.0, 5)]
-    drawn = frame.svg(body, title=title, below="log₂ of rows ahead", labels=marks)
+    feet = [(x, f"{h:g}") for x, h in zip(xs, horizons, strict=True)]
+    drawn = frame.svg(body, title=title, below="rows ahead", labels=marks, feet=feet)
     keys = "".join(
         f'<span><i style="border-color:{LINES[i % len(LINES)]}"></i>{esc(n)}</span>'
         for i, n in enumerate(lines)

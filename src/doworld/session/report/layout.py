@@ -5,11 +5,11 @@ and Smyth 1993), layers are longest paths along the forward edges, and long edge
 empty places of the layers between (Sugiyama, Tagawa and Toda 1981).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["Layout", "lay_out"]
+__all__ = ["Layout", "lay_out", "settle"]
 
 Link = tuple[str, str]
 Place = str | tuple[Link, int]
@@ -114,3 +114,41 @@ def _crossings(columns: list[list[Place]], pairs: list[tuple[Place, Place]]) -> 
             if layer[a] == layer[c] and (at[a] - at[c]) * (at[b] - at[d]) < 0:
                 count += 1
     return count
+
+
+def settle(plan: Layout, room: Callable[[Place], float]) -> dict[Place, float]:
+    """A height for every place: near its neighbours', in order, ``room`` apart."""
+    near: dict[Place, list[Place]] = {p: [] for c in plan.layers for p in c}
+    for way in plan.routes.values():
+        for a, b in pairwise(way):
+            near[a].append(b)
+            near[b].append(a)
+    at: dict[Place, float] = {}
+    for column in plan.layers:
+        at |= dict(zip(column, _spaced(column, [0.0] * len(column), room), strict=True))
+    for _ in range(16):
+        for column in plan.layers:
+            wish = [_mean([at[n] for n in near[p]], at[p]) for p in column]
+            at |= dict(zip(column, _spaced(column, wish, room), strict=True))
+    return at
+
+
+def _mean(values: Sequence[float], other: float) -> float:
+    return sum(values) / len(values) if values else other
+
+
+def _spaced(
+    column: Sequence[Place], wish: Sequence[float], room: Callable[[Place], float]
+) -> list[float]:
+    """The heights nearest to ``wish`` that keep order and distance (pool adjacent violators)."""
+    offset = [0.0]
+    for a, b in pairwise(column):
+        offset.append(offset[-1] + (room(a) + room(b)) / 2)
+    pools: list[list[float]] = []
+    for want, start in zip(wish, offset, strict=True):
+        pools.append([want - start])
+        while len(pools) > 1 and _mean(pools[-2], 0) > _mean(pools[-1], 0):
+            last = pools.pop()
+            pools[-1] += last
+    flat = [_mean(pool, 0) for pool in pools for _ in pool]
+    return [f + o for f, o in zip(flat, offset, strict=True)]

@@ -1,12 +1,13 @@
 """A causal graph as an SVG drawing: causes on the left, doubt visible."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from doworld.data import Role, Schema
 from doworld.graph import CausalGraph, Edge, Mark
-from doworld.session.report.layout import Layout, Place, lay_out
+from doworld.session.report.layout import Layout, Place, lay_out, settle
 from doworld.session.report.page import esc
 
 __all__ = ["COLOURS", "drawing", "matrix"]
@@ -112,17 +113,18 @@ def _places(
     plan: Layout, schema: Schema
 ) -> tuple[dict[Place, tuple[float, float, float]], float, float]:
     """Centre and width of every place, and the size of the whole."""
-    tallest = max((len(c) for c in plan.layers), default=1)
-    height = max(tallest, 2) * ROW
+    heights = settle(plan, lambda p: ROW if isinstance(p, str) else ROW * 0.5)
+    lowest = min(heights.values(), default=0.0) - ROW / 2
     where: dict[Place, tuple[float, float, float]] = {}
     left = 14.0
     for column in plan.layers:
         wide = max((_size(p) if isinstance(p, str) else 0.0 for p in column), default=0)
-        for i, place in enumerate(column):
-            y = (i + 0.5) * height / len(column)
-            where[place] = (left + wide / 2, y, _size(place) if isinstance(place, str) else wide)
+        for place in column:
+            size = _size(place) if isinstance(place, str) else 0.0
+            where[place] = (left + wide / 2, heights[place] - lowest, size)
         left += wide + GAP
-    return where, left - GAP + 34, height + 10
+    tall = max(heights.values(), default=0.0) - lowest + ROW / 2
+    return where, left - GAP + 34, tall
 
 
 def _strength(line: _Line) -> tuple[float, float, str]:
@@ -177,21 +179,22 @@ def _heads(lines: list[_Line]) -> str:
 
 
 def _forward(route: tuple[Place, ...], where: dict) -> tuple[str, float, float, float]:
+    """A smooth line from the source's right side to the target's left, level at both ends."""
     points = [where[p] for p in route]
     (x0, y0, w0), (x1, y1, w1) = points[0], points[-1]
-    stops = [(x0 + w0 / 2, y0)]
-    for x, y, w in points[1:-1]:
-        stops += [(x - w / 2, y), (x + w / 2, y)]
-    stops.append((x1 - w1 / 2 - 3, y1))
-    parts = [f"M{stops[0][0]:.1f} {stops[0][1]:.1f}"]
-    for i in range(0, len(stops) - 1, 2):
-        (a, b), (c, d) = stops[i], stops[i + 1]
-        bend = (c - a) * 0.5
-        parts.append(f"C{a + bend:.1f} {b:.1f} {c - bend:.1f} {d:.1f} {c:.1f} {d:.1f}")
-        if i + 2 < len(stops):
-            parts.append(f"L{stops[i + 2][0]:.1f} {stops[i + 2][1]:.1f}")
+    stops = [(x0 + w0 / 2, y0), *((x, y) for x, y, _ in points[1:-1]), (x1 - w1 / 2 - 3, y1)]
+    slopes = [0.0] * len(stops)
+    for i in range(1, len(stops) - 1):
+        before = (stops[i][1] - stops[i - 1][1]) / (stops[i][0] - stops[i - 1][0])
+        after = (stops[i + 1][1] - stops[i][1]) / (stops[i + 1][0] - stops[i][0])
+        slopes[i] = 2 * before * after / (before + after) if before * after > 0 else 0.0
+    way = [f"M{stops[0][0]:.1f} {stops[0][1]:.1f}"]
+    for i, ((a, b), (c, d)) in enumerate(pairwise(stops)):
+        reach = (c - a) * 0.42
+        near, far = b + slopes[i] * reach, d - slopes[i + 1] * reach
+        way.append(f"C{a + reach:.1f} {near:.1f} {c - reach:.1f} {far:.1f} {c:.1f} {d:.1f}")
     middle = ((stops[0][0] + stops[1][0]) / 2, (stops[0][1] + stops[1][1]) / 2)
-    return " ".join(parts), *middle, min(y for _, y in stops)
+    return " ".join(way), *middle, min(y for _, y in stops)
 
 
 def _backward(line: _Line, where: dict) -> tuple[str, float, float, float]:
