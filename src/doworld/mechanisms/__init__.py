@@ -3,6 +3,8 @@
 from doworld.mechanisms.bank import AbstractBank as AbstractBank
 from doworld.mechanisms.bank import InvertibleBank as InvertibleBank
 from doworld.mechanisms.bank import StochasticBank as StochasticBank
+from doworld.mechanisms.bank import ensemble as ensemble
+from doworld.mechanisms.bank import renewed as renewed
 from doworld.mechanisms.categorical import CategoricalBank as CategoricalBank
 from doworld.mechanisms.coding import Coding as Coding
 from doworld.mechanisms.known import Known as Known

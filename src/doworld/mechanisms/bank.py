@@ -6,12 +6,16 @@ not masked out of a full input vector.
 """
 
 from abc import abstractmethod
+from typing import Any, TypeVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-__all__ = ["AbstractBank", "InvertibleBank", "StochasticBank"]
+__all__ = ["AbstractBank", "InvertibleBank", "StochasticBank", "ensemble", "renewed"]
+
+B = TypeVar("B", bound="AbstractBank")
 
 
 class AbstractBank(eqx.Module):
@@ -72,6 +76,21 @@ class StochasticBank(AbstractBank):
         key: PRNGKeyArray,
     ) -> Float[Array, "n w"]:
         """A draw of the noise given that it produced ``value``."""
+
+
+def ensemble(family: type[B], leaves: dict[str, Any], **static: Any) -> B:
+    """The bank whose leaves carry a leading member axis; ``leaves[name][m]`` is member m's."""
+    each = [
+        family(**{name: jnp.asarray(leaf[m]) for name, leaf in leaves.items()}, **static)
+        for m in range(len(leaves["targets"]))
+    ]
+    return jax.tree.map(lambda *own: jnp.stack(own), *each)
+
+
+def renewed(bank: B, leaves: dict[str, Any]) -> B:
+    """``bank`` with some of its leaves replaced, with or without the member axis."""
+    names = list(leaves)
+    return eqx.tree_at(lambda b: [getattr(b, n) for n in names], bank, list(leaves.values()))
 
 
 def gaussian_log_prob(error: Float[Array, " n"], sigma: Float[Array, " n"]) -> Float[Array, " n"]:

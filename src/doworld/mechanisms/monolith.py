@@ -1,7 +1,6 @@
 """The monolith: one network from everything to everything, the baseline that causal models face."""
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from doworld.mechanisms.bank import InvertibleBank, gaussian_log_prob

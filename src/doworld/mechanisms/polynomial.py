@@ -1,4 +1,4 @@
-"""Polynomial mechanisms, fitted in closed form: exact where nature is smooth and little disturbed."""
+"""Polynomial mechanisms in closed form: exact where nature is smooth and little disturbed."""
 
 import itertools
 

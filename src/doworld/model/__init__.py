@@ -1,0 +1,1 @@
+"""The assembled world: fitting mechanisms along a graph, rollouts, saving."""

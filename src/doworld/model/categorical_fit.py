@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from doworld._core.progress import Track
-from doworld.mechanisms import CategoricalBank
+from doworld.mechanisms import CategoricalBank, ensemble, renewed
 from doworld.model.closed import wiring
 from doworld.model.design import Design, Parents
 from doworld.model.training import Budget, Checkpoint, train
@@ -26,15 +26,16 @@ def _start(parents: Parents, levels: np.ndarray, seed: int) -> CategoricalBank:
         return rng.normal(size=(members, n, *shape)).astype(np.float32) * np.float32(spread)
 
     closed = np.where(np.arange(c) < levels[:, None], 0.0, -1e9).astype(np.float32)
-    return CategoricalBank(
+    leaves = {
         **wiring(parents),
-        skip=jnp.zeros((members, n, k, c)),
-        weight1=jnp.asarray(normal(k, HIDDEN, spread=1 / np.sqrt(k))),
-        bias1=jnp.asarray(normal(HIDDEN, spread=0.1)),
-        weight2=jnp.asarray(normal(HIDDEN, c, spread=0.1)),
-        bias2=jnp.zeros((members, n, c)),
-        open=jnp.broadcast_to(closed, (members, n, c)),
-    )
+        "skip": np.zeros((members, n, k, c), np.float32),
+        "weight1": normal(k, HIDDEN, spread=1 / np.sqrt(k)),
+        "bias1": normal(HIDDEN, spread=0.1),
+        "weight2": normal(HIDDEN, c, spread=0.1),
+        "bias2": np.zeros((members, n, c), np.float32),
+        "open": np.broadcast_to(closed, (members, n, c)),
+    }
+    return ensemble(CategoricalBank, leaves)
 
 
 def fit_categorical(
@@ -78,7 +79,7 @@ def fit_categorical(
     def score(params, rows, mask):
         """Mean negative log likelihood per target of one member; rows (n, b)."""
         one = jax.tree.map(lambda leaf: leaf[0], bank)
-        own = CategoricalBank(**{**vars(one), **params, "mask": mask})
+        own = renewed(one, {**params, "mask": mask})
         x = features[rows.T[:, :, None] - shared[0], shared[1]] * mask
         y = values[rows.T, shared[2]]
         return -jax.vmap(lambda a, b: own.log_prob(a, b, b))(x, y).mean(0)
@@ -100,4 +101,4 @@ def fit_categorical(
         checkpoint=checkpoint,
         stage="categorical",
     )
-    return CategoricalBank(**{**vars(bank), **params}), -np.asarray(record).mean(0)
+    return renewed(bank, params), -np.asarray(record).mean(0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from doworld.mechanisms import LinearBank, PolynomialBank
+from doworld.mechanisms import LinearBank, PolynomialBank, ensemble
 from doworld.mechanisms.noise import fit_knots
 from doworld.mechanisms.polynomial import monomials
 from doworld.model.design import Design, Parents
@@ -108,9 +108,8 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
     inside = np.concatenate([[True], used])[terms].all(-1)
     terms = terms[inside]
     rows, train = len(data.target), ~data.held
-    if len(terms) > min(MOST_TERMS, max(train.sum() / 8, 2 if degree == 1 else 0)):
-        if degree > 1:
-            return None
+    if degree > 1 and len(terms) > min(MOST_TERMS, train.sum() / 8):
+        return None
     products = _products(data.inputs, terms)
     gram = products[train].T @ products[train]
     moment = products[train].T @ data.target[train]
@@ -179,16 +178,13 @@ def linear_bank(fits: list[Closed], parents: Parents) -> LinearBank:
             else:
                 bias[:, i] = w * fit.scale
     sigma = np.array([fit.sigma * fit.scale for fit in fits])
-    return LinearBank(**wiring(parents), **_arrays(members, sigma=sigma), **_member(weight, bias))
-
-
-def _member(weight: np.ndarray, bias: np.ndarray) -> dict:
-    return {"weight": weight.astype(np.float32), "bias": bias.astype(np.float32)}
+    own = {"weight": weight, "bias": bias, **_arrays(members, sigma=sigma)}
+    return ensemble(LinearBank, {**wiring(parents), **own})
 
 
 def polynomial_bank(fits: list[Closed], parents: Parents) -> PolynomialBank:
     """The bank of the targets' polynomial fits, padded to the longest."""
-    members, n, _ = parents.mask.shape
+    members, n, k = parents.mask.shape
     longest = max(len(f.terms) for f in fits)
     degree = max(f.degree for f in fits)
     terms = np.zeros((n, longest, degree), np.int32)
@@ -201,16 +197,17 @@ def polynomial_bank(fits: list[Closed], parents: Parents) -> PolynomialBank:
         scale=np.array([f.scale for f in fits]),
         sigma=np.array([f.sigma for f in fits]),
         knots=np.array([f.knots for f in fits]),
-        low=np.array([f.low for f in fits]),
-        high=np.array([f.high for f in fits]),
+        low=np.array([f.low[:k] for f in fits]),
+        high=np.array([f.high[:k] for f in fits]),
     )
     wired = np.broadcast_to(terms, (members, *terms.shape)).copy()
-    return PolynomialBank(**wiring(parents), **shared, terms=wired, weight=weight)  # type: ignore[arg-type]
+    leaves = {**wiring(parents), **shared, "terms": wired, "weight": weight}
+    return ensemble(PolynomialBank, leaves)
 
 
 def _arrays(members: int, **shared: np.ndarray) -> dict[str, np.ndarray]:
     return {
-        name: np.broadcast_to(a.astype(np.float32), (members, *a.shape)).copy()
+        name: np.broadcast_to(a.astype(np.float32), (members, *a.shape))
         for name, a in shared.items()
     }
 
@@ -220,7 +217,7 @@ def wiring(parents: Parents) -> dict:
     members = len(parents.mask)
 
     def repeat(a: np.ndarray) -> np.ndarray:
-        return np.broadcast_to(a, (members, *a.shape)).copy()
+        return np.broadcast_to(a, (members, *a.shape))
 
     return {
         "targets": repeat(parents.targets),

@@ -9,9 +9,9 @@ import numpy as np
 
 from doworld._core.progress import Progress
 from doworld.data import Trajectories
-from doworld.mechanisms import AbstractBank
+from doworld.mechanisms import AbstractBank, LinearBank, ensemble
 from doworld.model.choose import open_loop_likelihood
-from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
+from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank, wiring
 from doworld.model.design import Design, Parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.neural_fit import NeuralSettings, fit_neural
@@ -167,11 +167,9 @@ def _neural(
 
 def linear_bank_like(plan: Parents) -> AbstractBank:
     """A bank of the same targets that stands in while a transition is wired."""
-    from doworld.mechanisms import LinearBank
-    from doworld.model.closed import wiring
-
     zero = np.zeros(plan.mask.shape, np.float32)
-    return LinearBank(**wiring(plan), weight=zero, bias=zero[..., 0], sigma=zero[..., 0] + 1)  # type: ignore[arg-type]
+    own = {"weight": zero, "bias": zero[..., 0], "sigma": zero[..., 0] + 1}
+    return ensemble(LinearBank, {**wiring(plan), **own})
 
 
 def _select(
@@ -183,7 +181,7 @@ def _select(
     starts: Rollouts,
     closed: dict[int, dict[int, Closed]],
 ) -> tuple[tuple[AbstractBank, ...], tuple[Fit, ...]]:
-    """Per target the set whose open-loop forecast is most likely; one set for all if the mix loses."""
+    """Per target the set whose open-loop forecast is most likely; one for all if the mix loses."""
     steps = max(starts.train)
     at = {int(t): i for i, t in enumerate(plan.targets)}
 

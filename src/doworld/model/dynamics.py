@@ -55,7 +55,7 @@ class Dynamics(eqx.Module):
 
 
 class World(eqx.Module):
-    """What is given and done in one world, in scaled units; rows 1…T are to be generated.
+    """What is given and done in a world, or a batch of them, in scaled units; rows 1…T follow.
 
     A variable's value is gain·natural + offset: (1, 0) leaves it alone, (0, v) sets it to v,
     (1, d) shifts it by d. Natural is the mechanism's value, or ``exogenous`` where there is none.
@@ -66,10 +66,10 @@ class World(eqx.Module):
         gain, offset: the interventions on rows 1…T.
     """
 
-    window: Float[Array, "lags variables"]
-    exogenous: Float[Array, "steps variables"]
-    gain: Float[Array, "steps variables"]
-    offset: Float[Array, "steps variables"]
+    window: Float[Array, "*batch lags variables"]
+    exogenous: Float[Array, "*batch steps variables"]
+    gain: Float[Array, "*batch steps variables"]
+    offset: Float[Array, "*batch steps variables"]
 
 
 def next_row(

@@ -1,13 +1,12 @@
 """Known mechanisms: the user's law as it is, with the noise that the log shows around it."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from doworld._core.errors import GraphError
 from doworld.data import Trajectories
-from doworld.mechanisms import Known, KnownBank
+from doworld.mechanisms import Known, KnownBank, ensemble, renewed
 from doworld.model.closed import wiring
 from doworld.model.design import Design, Parents
 from doworld.model.world import Fit
@@ -45,18 +44,18 @@ def fit_known(
     )
     members = len(plan.mask)
 
-    def member(a: np.ndarray) -> jnp.ndarray:
-        return jnp.asarray(np.broadcast_to(a, (members, *a.shape)), jnp.float32)
+    def member(a: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(a, (members, *a.shape)).astype(np.float32)
 
-    bank = KnownBank(
-        **jax.tree.map(jnp.asarray, wiring(plan)),
-        sigma=member(np.ones(len(laws))),
-        center_in=member(data.center[source]),
-        scale_in=member(data.scale[source]),
-        center_out=member(data.center[plan.targets]),
-        scale_out=member(data.scale[plan.targets]),
-        known=laws,
-    )
+    leaves = {
+        **wiring(plan),
+        "sigma": member(np.ones(len(laws))),
+        "center_in": member(data.center[source]),
+        "scale_in": member(data.scale[source]),
+        "center_out": member(data.center[plan.targets]),
+        "scale_out": member(data.scale[plan.targets]),
+    }
+    bank = ensemble(KnownBank, leaves, known=laws)
     first = jax.tree.map(lambda leaf: leaf[0], bank)
     inputs = np.stack([data.gather(c, data.rows) for c in columns], 1).astype(np.float32)
     error = data.values[data.rows][:, plan.targets] - np.asarray(jax.vmap(first.location)(inputs))
@@ -69,4 +68,4 @@ def fit_known(
         Fit(law.target, "known", {"known": float(ll)}, float(s))
         for law, ll, s in zip(laws, likely, sigma, strict=True)
     ]
-    return eqx.tree_at(lambda b: b.sigma, bank, member(sigma)), fits
+    return renewed(bank, {"sigma": jnp.asarray(member(sigma))}), fits

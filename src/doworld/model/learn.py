@@ -192,16 +192,15 @@ class _Wiring:
         for bank in banks:
             for target in np.asarray(bank.targets)[0]:
                 order[target] = self.levels[self.names[target]]
-        dynamics = Dynamics(
-            banks=banks,
+        return Dynamics(
+            banks=jax.tree.map(jnp.asarray, banks),
             coding=self.data.coding,
-            order=order,  # type: ignore[arg-type]
-            lower=self.lower.astype(np.float32),
-            upper=self.upper.astype(np.float32),
+            order=jnp.asarray(order),
+            lower=jnp.asarray(self.lower, jnp.float32),
+            upper=jnp.asarray(self.upper, jnp.float32),
             levels=int(order.max()) + 1,
             max_lag=self.data.lags,
         )
-        return jax.tree.map(jnp.asarray, dynamics)
 
 
 def _banks(

@@ -14,7 +14,7 @@ from doworld._core.errors import SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Kind, Role, Trajectories
 from doworld.graph import CausalGraph, Edge
-from doworld.mechanisms import MonolithBank
+from doworld.mechanisms import MonolithBank, ensemble, renewed
 from doworld.model.calibrate import calibrate
 from doworld.model.closed import wiring
 from doworld.model.design import Parents
@@ -96,17 +96,18 @@ def _half(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _start(plan: Parents, hidden: int, seed: int) -> MonolithBank:
     members, n, k = plan.mask.shape
     keys = jax.random.split(jax.random.key(seed), 3)
-    return MonolithBank(
-        **jax.tree.map(jnp.asarray, wiring(plan)),
-        scale=jnp.ones((members, n)),
-        weight1=jax.random.normal(keys[0], (members, k, hidden)) / np.sqrt(k),
-        bias1=jnp.zeros((members, hidden)),
-        weight2=jax.random.normal(keys[1], (members, hidden, hidden)) / np.sqrt(hidden),
-        bias2=jnp.zeros((members, hidden)),
-        weight3=0.1 * jax.random.normal(keys[2], (members, hidden, n)) / np.sqrt(hidden),
-        bias3=jnp.zeros((members, n)),
-        sigma=jnp.ones((members, n)),
-    )
+    leaves = {
+        **wiring(plan),
+        "scale": jnp.ones((members, n)),
+        "weight1": jax.random.normal(keys[0], (members, k, hidden)) / np.sqrt(k),
+        "bias1": jnp.zeros((members, hidden)),
+        "weight2": jax.random.normal(keys[1], (members, hidden, hidden)) / np.sqrt(hidden),
+        "bias2": jnp.zeros((members, hidden)),
+        "weight3": 0.1 * jax.random.normal(keys[2], (members, hidden, n)) / np.sqrt(hidden),
+        "bias3": jnp.zeros((members, n)),
+        "sigma": jnp.ones((members, n)),
+    }
+    return ensemble(MonolithBank, leaves)
 
 
 def _errors(
@@ -123,7 +124,7 @@ def _train(bank: MonolithBank, x, y, pool, updates: int, seed: int, track) -> Mo
     params = {name: getattr(bank, name) for name in TRAINED}
 
     def loss(params, own, at):
-        return jnp.mean(_errors(MonolithBank(**{**vars(own), **params}), x[at], y[at]) ** 2)
+        return jnp.mean(_errors(renewed(own, params), x[at], y[at]) ** 2)
 
     def member(params, state, own, rows, key):
         at = rows[jax.random.randint(key, (BATCH,), 0, len(rows))]
@@ -142,4 +143,4 @@ def _train(bank: MonolithBank, x, y, pool, updates: int, seed: int, track) -> Mo
     for number in range(max(1, updates // CHUNK)):
         params, state = chunk(params, state, jax.random.fold_in(jax.random.key(seed), number))
         track.advance(1)
-    return MonolithBank(**{**vars(bank), **params})
+    return renewed(bank, params)

@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from doworld._core.progress import Track
-from doworld.mechanisms import NeuralBank
+from doworld.mechanisms import NeuralBank, ensemble, renewed
 from doworld.mechanisms.noise import GRID
 from doworld.model.closed import wiring
 from doworld.model.design import Design, Parents
@@ -111,8 +111,8 @@ def _start(
         "bias3": bias3,
         "knots": member(np.broadcast_to(GRID, (n, len(GRID)))),
     }
-    ready = {name: jnp.asarray(a, jnp.float32) for name, a in arrays.items()}
-    return jax.tree.map(jnp.asarray, NeuralBank(**wiring(parents), **ready))
+    ready = {name: a.astype(np.float32) for name, a in arrays.items()}
+    return ensemble(NeuralBank, {**wiring(parents), **ready})
 
 
 class _Problem(eqx.Module):
@@ -135,10 +135,6 @@ class _Problem(eqx.Module):
         return ((out - rows) * seen)[..., bank.targets]
 
 
-def _merge(bank: NeuralBank, params: dict) -> NeuralBank:
-    return NeuralBank(**{**vars(bank), **params})
-
-
 class _State(eqx.Module):
     params: dict
     moments: optax.OptState
@@ -159,7 +155,7 @@ def _run(
     @eqx.filter_jit
     def score(params: dict) -> Float[Array, " members"]:
         def one(pair):
-            error = problem.error(_merge(pair[0], pair[1]), held, steps)
+            error = problem.error(renewed(pair[0], pair[1]), held, steps)
             return jnp.sqrt(jnp.mean(error**2, (0, 1))).mean()
 
         return jax.lax.map(one, (bank, params))
@@ -169,7 +165,7 @@ def _run(
         optimiser = _optimiser(settings)
 
         def loss(params, bank, at):
-            error = problem.error(_merge(bank, params), at, weight.shape[0])
+            error = problem.error(renewed(bank, params), at, weight.shape[0])
             return jnp.mean(error**2 * weight)
 
         def member(params, moments, average, bank, starts, count, rate, key):
@@ -277,7 +273,7 @@ def fit_neural(
             )
             checkpoint.save("neural", state, count)
             track.advance(1, note=f"held-out error {float(state.score.mean()):.3f}")
-    return _merge(bank, state.best)
+    return renewed(bank, state.best)
 
 
 def _advance(

@@ -7,7 +7,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from doworld.mechanisms import NeuralBank
+from doworld.mechanisms import NeuralBank, renewed
 from doworld.mechanisms.noise import fit_knots
 from doworld.model.design import Design, Parents
 
@@ -19,7 +19,7 @@ UPDATES = 300
 
 @eqx.filter_jit
 def _errors(bank: NeuralBank, inputs: Float[Array, "n b k"], change: Float[Array, "n b"]):
-    """Standardised one-step errors and last hidden layers of every member: (m, b, n), (m, b, n, h)."""
+    """Standardised one-step errors (m, b, n) and last hidden layers (m, b, n, h) of all members."""
 
     def member(own: NeuralBank):
         def row(x, y):
@@ -88,4 +88,4 @@ def fit_spread(design: Design, parents: Parents, bank: NeuralBank, *, seed: int)
     bias3 = bank.bias3.at[..., 1].set(head["bias"] + jnp.log(wider))
     members = unit.shape[0]
     shaped = jnp.asarray(np.broadcast_to(knots, (members, *knots.shape)), jnp.float32)
-    return NeuralBank(**{**vars(bank), "weight3": weight3, "bias3": bias3, "knots": shaped})
+    return renewed(bank, {"weight3": weight3, "bias3": bias3, "knots": shaped})

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, PyTree
 
 from doworld._core.progress import Track
 
@@ -75,14 +75,15 @@ class Checkpoint:
                     return None
                 leaves, tree = jax.tree.flatten(like)
                 stored = [file.get_tensor(str(i)) for i in range(len(leaves))]
-        except (SafetensorError, OSError):
+                position = int(meta["position"])
+        except (SafetensorError, OSError, KeyError, ValueError):
             return None
         if any(s.shape != np.shape(o) for s, o in zip(stored, leaves, strict=True)):
             return None
-        return jax.tree.unflatten(tree, [jnp.asarray(s) for s in stored]), int(meta["position"])
+        return jax.tree.unflatten(tree, [jnp.asarray(s) for s in stored]), position
 
 
-def _keep_better(best: PyTree, new: PyTree, better: Float[Array, "members targets"]) -> PyTree:
+def _keep_better(best: PyTree, new: PyTree, better: Bool[Array, "members targets"]) -> PyTree:
     def choose(old, fresh):
         where = better.reshape(better.shape + (1,) * (fresh.ndim - 2))
         return jnp.where(where, fresh, old)
@@ -126,20 +127,21 @@ def train(
         return params, opt, _keep_better(best, params, better), jnp.minimum(score, record)
 
     state = (params, optimiser.init(params), params, held_out(params))
-    stored = checkpoint.load(stage, state)
-    position = 0
+    stored = checkpoint.load(stage, (state, np.int32(0)))
+    position, stale = 0, 0
     if stored is not None:
-        state, position = stored
+        (state, waited), position = stored
+        stale = int(waited)
         track.advance(position)
-    stale, record = 0, np.asarray(state[3])
+    record = np.asarray(state[3])
     for chunk in range(position, chunks):
+        if stale >= budget.patience:
+            track.advance(chunks - chunk)
+            break
         state = run_chunk(state, jax.random.fold_in(key, chunk))
         new = np.asarray(state[3])
         stale = 0 if np.any(new < record - 1e-4) else stale + 1
         record = new
-        checkpoint.save(stage, state, chunk + 1)
+        checkpoint.save(stage, (state, np.int32(stale)), chunk + 1)
         track.advance(1, note=f"held-out loss {record.mean():.3f}")
-        if stale >= budget.patience:
-            track.advance(chunks - chunk - 1)
-            break
     return state[2], state[3]
