@@ -6,7 +6,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -24,6 +23,7 @@ from doworld.mechanisms import (
     MonolithBank,
     NeuralBank,
     PolynomialBank,
+    ensemble,
 )
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
@@ -100,10 +100,12 @@ def save(model: WorldModel, folder: str | Path) -> None:
         "notes": list(model.notes),
     }
     head["digest"] = _digest(head, weights)
-    (folder / "weights.safetensors").write_bytes(weights)
-    (folder / "model.json").write_text(
-        json.dumps(head, indent=1, ensure_ascii=False), encoding="utf-8"
-    )
+    text = json.dumps(head, indent=1, ensure_ascii=False)
+    for name, content in (("weights.safetensors", weights), ("model.json", text.encode())):
+        # written whole under another name first: a full disk leaves the older model as it was
+        (folder / f"{name}.new").write_bytes(content)
+    for name in ("weights.safetensors", "model.json"):
+        (folder / f"{name}.new").replace(folder / name)
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
@@ -118,13 +120,16 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
             raise ModelFileError(f"{path} is larger than {MOST_BYTES:,} bytes. It is not read.")
     try:
         head = json.loads(head_path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelFileError(
             f"{head_path} is not readable JSON ({error}). It was cut short or changed; save the "
             "model again."
         ) from None
-    if not isinstance(head, dict) or not isinstance(head.get("format"), int):
-        raise ModelFileError(f"{head_path} names no format, so it is not a saved model.")
+    if not isinstance(head, dict) or type(head.get("format")) is not int or head["format"] < 1:
+        raise ModelFileError(
+            f"{head_path} names no format, so it is not a saved model. Give the folder that "
+            "`doworld learn --out` or `model.save` wrote."
+        )
     if head["format"] > FORMAT:
         raise ModelFileError(
             f"{head_path} has format {head['format']}, and this version reads up to {FORMAT}. "
@@ -145,39 +150,44 @@ def load(folder: str | Path, *, known: tuple[Known, ...] = ()) -> WorldModel:
     A model with known mechanisms stores no function: pass the same ``known`` again.
     """
     prepare()
-    from safetensors import SafetensorError
     from safetensors.numpy import load as unpack
 
     folder = Path(folder)
     head, weights = _read(folder)
     try:
-        arrays = unpack(weights)
-        return _assemble(head, arrays, known)
-    except (KeyError, TypeError, AttributeError, SafetensorError) as error:
+        return _assemble(head, unpack(weights), known)
+    except ModelFileError:
+        raise
+    except Exception as error:  # whatever a forged part breaks, the caller gets one kind of error
+        text = str(error).split("\n", 1)[0]
         raise ModelFileError(
-            f"{folder} lacks a part of a model ({error!r}). It was changed; save the model again."
+            f"{folder} lacks a part of a model, or a part does not fit the others "
+            f"({type(error).__name__}: {text}). It was changed; save the model again."
         ) from None
 
 
 def _assemble(
     head: dict[str, Any], arrays: dict[str, np.ndarray], known: tuple[Known, ...]
 ) -> WorldModel:
-    banks = []
+    schema = Schema.from_dict(head["schema"])
+    coding = Coding(jnp.asarray(arrays["coding.variable"]), jnp.asarray(arrays["coding.level"]))
+    banks: list[AbstractBank] = []
     for i, family in enumerate(head["families"]):
         kind = FAMILIES[family]
         own = {f.name: arrays[f"bank{i}.{f.name}"] for f in fields(kind) if f.name != "known"}
-        if family == "known":
-            own["known"] = _laws(head, own["targets"][0], known)
-        banks.append(kind(**own))
+        _check_shapes(f"bank{i}", kind, own)
+        laws = {"known": _laws(schema, coding, own, known)} if family == "known" else {}
+        banks.append(ensemble(kind, own, **laws))
     dynamics = Dynamics(
         banks=tuple(banks),
-        coding=Coding(arrays["coding.variable"], arrays["coding.level"]),  # type: ignore[arg-type]
-        order=arrays["dynamics.order"],  # type: ignore[arg-type]
-        lower=arrays["dynamics.lower"],  # type: ignore[arg-type]
-        upper=arrays["dynamics.upper"],  # type: ignore[arg-type]
+        coding=coding,
+        order=jnp.asarray(arrays["dynamics.order"]),
+        lower=jnp.asarray(arrays["dynamics.lower"]),
+        upper=jnp.asarray(arrays["dynamics.upper"]),
         levels=head["levels"],
         max_lag=head["max_lag"],
     )
+    _check_wiring(schema, dynamics, arrays)
     parts = {
         part: kind(**{f.name: arrays[f"{part}.{f.name}"] for f in fields(kind)})
         for part, kind in PARTS.items()
@@ -187,9 +197,9 @@ def _assemble(
         for f in ({**row} for row in head["fits"])
     ]
     return WorldModel(
-        schema=Schema.from_dict(head["schema"]),
+        schema=schema,
         graph=CausalGraph.from_dict(head["graph"]),
-        dynamics=jax.tree.map(jnp.asarray, dynamics),
+        dynamics=dynamics,
         **{name: arrays[name] for name in VECTORS},
         **parts,
         fits=tuple(fits),
@@ -199,8 +209,49 @@ def _assemble(
     )
 
 
-def _laws(head: dict[str, Any], targets: np.ndarray, known: tuple[Known, ...]) -> tuple[Known, ...]:
-    names = [head["schema"]["variables"][int(t)]["name"] for t in targets]
+def _check_shapes(name: str, kind: type[AbstractBank], leaves: dict[str, np.ndarray]) -> None:
+    """Every leaf has the axes that its annotation names, after the member axis."""
+    sizes: dict[str, int] = {}
+    for field in fields(kind):
+        if field.name not in leaves:
+            continue
+        axes = ("members", *str(field.type.dim_str).split())  # type: ignore[union-attr]
+        shape = leaves[field.name].shape
+        fits = len(shape) == len(axes) and all(
+            size == (int(axis) if axis.isdigit() else sizes.setdefault(axis, size))
+            for axis, size in zip(axes, shape, strict=True)
+        )
+        if not fits:
+            wanted = " × ".join(axes)
+            raise ModelFileError(
+                f"{name}.{field.name} has the shape {shape}, which is not {wanted} like the "
+                "parts beside it. The file was changed; save the model again."
+            )
+
+
+def _check_wiring(schema: Schema, dynamics: Dynamics, arrays: dict[str, np.ndarray]) -> None:
+    """Columns and targets point inside a window of the schema's variables."""
+    count, features = len(schema), len(dynamics.coding.variable)
+    window = (dynamics.max_lag + 1) * features
+    vectors = [arrays[n] for n in (*VECTORS, *(f"dynamics.{k}" for k in ("order", "lower")))]
+    whole = (
+        bool(dynamics.banks)
+        and len({b.targets.shape[0] for b in dynamics.banks}) == 1
+        and all(v.shape == (count,) for v in vectors)
+        and all(int(b.targets.max()) < count and int(b.targets.min()) >= 0 for b in dynamics.banks)
+        and all(int(b.columns.max()) < window and int(b.columns.min()) >= 0 for b in dynamics.banks)
+    )
+    if not whole:
+        raise ModelFileError(
+            f"the weights do not fit the {count} variables that model.json names. The files were "
+            "changed; save the model again."
+        )
+
+
+def _laws(
+    schema: Schema, coding: Coding, leaves: dict[str, np.ndarray], known: tuple[Known, ...]
+) -> tuple[Known, ...]:
+    names = [schema.names[int(t)] for t in leaves["targets"][0]]
     given = {law.target: law for law in known}
     absent = [n for n in names if n not in given]
     if absent:
@@ -208,4 +259,12 @@ def _laws(head: dict[str, Any], targets: np.ndarray, known: tuple[Known, ...]) -
             f"the model holds known mechanisms for {', '.join(absent)}, and functions are never "
             "saved. Pass them again: load(folder, known=(Known(...),))."
         )
+    for name, columns in zip(names, leaves["columns"][0], strict=True):
+        law = given[name]
+        read = [c for _, s, lag in law.parents for c in coding.columns(schema.position(s), lag)]
+        if read != columns[: len(read)].tolist() or np.any(columns[len(read) :]):
+            raise ModelFileError(
+                f"the known law of {name!r} reads other parents than when the model was saved. "
+                "Pass the law with the same parents in the same order, or learn again."
+            )
     return tuple(given[n] for n in names)
