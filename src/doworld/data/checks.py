@@ -23,9 +23,12 @@ def noticed(log: Trajectories, *, read_as_table: bool = False) -> Trajectories:
     serious: list[str] = []
     fixed = constants(log)
     if fixed:
+        one = len(fixed) == 1
         serious.append(
-            f"{_several(fixed)} never change{'s' if len(fixed) == 1 else ''}, so the log cannot "
-            "show what they do or what moves them. Leave them out, or log runs in which they vary"
+            f"{_several(fixed)} never change{'s' if one else ''}, so the log cannot show what "
+            f"{'it does' if one else 'they do'} or what moves {'it' if one else 'them'}. Leave "
+            f"{'it' if one else 'them'} out, or log runs in which "
+            f"{'it varies' if one else 'they vary'}"
         )
     serious += _out_of_bounds(log)
     serious += unit_suspicions(log)
@@ -116,6 +119,11 @@ def unit_suspicions(log: Trajectories) -> list[str]:
     """
     if log.schema.static or len(log) < 2:
         return []
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _unit_suspicions(log)
+
+
+def _unit_suspicions(log: Trajectories) -> list[str]:
     found = []
     for i, variable in enumerate(log.schema.variables):
         if variable.kind is not Kind.CONTINUOUS:
@@ -151,16 +159,12 @@ def _thousand(middle: np.ndarray, spread: np.ndarray) -> str:
     known = ~np.isnan(middle) & (middle != 0) & (spread > 0)
     if known.sum() < 2:
         return ""
-    size, width = np.abs(middle[known]), spread[known]
-    if size.max() < 200 * size.min():
+    size, width = np.log10(np.abs(middle[known])), np.log10(spread[known])
+    if np.ptp(size) < 2.3:
         return ""
-    large = size > np.sqrt(size.max() * size.min())
-    ratio = np.median(size[large]) / np.median(size[~large])
-    widths = np.median(width[large]) / np.median(width[~large])
-    tight = all(np.ptp(np.log(size[g])) < np.log(5) for g in (large, ~large))
-    near = 500 < ratio < 2000 and 500 < widths < 2000
-    return (
-        f"they differ by a factor of about {ratio:.0f} (such as m and mm)"
-        if (near and tight)
-        else ""
-    )
+    large = size > (size.max() + size.min()) / 2
+    ratio = np.median(size[large]) - np.median(size[~large])
+    widths = np.median(width[large]) - np.median(width[~large])
+    tight = all(np.ptp(size[g]) < 0.7 for g in (large, ~large))
+    near = abs(ratio - 3) < 0.3 and abs(widths - 3) < 0.3
+    return "they differ by a factor of about 1000 (such as m and mm)" if near and tight else ""

@@ -18,14 +18,15 @@ Values = Float[np.ndarray, " rows"]
 
 
 def encode(
-    column: pl.Series, role: Role, given: Variable | None = None
+    column: pl.Series, role: Role, given: Variable | None = None, *, infer_kind: bool = False
 ) -> tuple[Variable, Values, tuple[str, ...]]:
     """A column as a variable, its values as float64 (NaN missing), and notes on what was decided.
 
     Categoricals and text become categorical, booleans and whole numbers 0/1 binary, up to
     ``FEW_LEVELS`` different whole numbers ≥ 0 a count, everything else continuous; ``given``
-    decides instead where it is not None. Raises ``DataError`` for infinite or only missing values
-    and ``SchemaError`` for columns that hold no such values.
+    decides instead where it is not None, except on the kind where ``infer_kind``. Raises
+    ``DataError`` for infinite or only missing values and ``SchemaError`` for columns that hold no
+    such values.
 
     >>> variable, values, _ = encode(pl.Series("gear", ["low", None, "high"]), Role.ACTION)
     >>> variable.kind.value, variable.categories, values.tolist()
@@ -39,10 +40,14 @@ def encode(
             f"column {name!r} has no value in any of its {len(column)} rows. "
             f"Leave it out of the {role.value} columns, or mend the file."
         )
-    if given is not None:
-        variable = replace(given, name=name, role=role)
-        return variable, _checked(name, _as_given(column, variable)), ()
-    return _inferred(column, role)
+    if given is None:
+        return _inferred(column, role)
+    if infer_kind:
+        found, values, notes = _inferred(column, role)
+        told = {k: getattr(given, k) for k in ("unit", "bounds", "description", "entity")}
+        return replace(found, **told), values, notes
+    variable = replace(given, name=name, role=role)
+    return variable, _checked(name, _as_given(column, variable)), ()
 
 
 def _inferred(column: pl.Series, role: Role) -> tuple[Variable, Values, tuple[str, ...]]:

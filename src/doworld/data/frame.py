@@ -45,7 +45,8 @@ def from_table(frame: Any, roles: Roles, *, environments: tuple[str, ...] = ()) 
     arrangement = arrange(table, roles)
     table = table[arrangement.order]
     coded = [
-        encode(table[name], role, roles.variables.get(name)) for name, role in roles.role_of.items()
+        encode(table[name], role, roles.variables.get(name), infer_kind=name in roles.kind_inferred)
+        for name, role in roles.role_of.items()
     ]
     names, environment = _environment(table, arrangement, roles, environments)
     terminated, truncated = _ends(table, arrangement, roles)
@@ -90,7 +91,7 @@ def as_polars(frame: Any, roles: Roles) -> pl.DataFrame:
                 f"a {type(frame).__name__} is no table. Give a pandas or Polars frame."
             ) from None
     roles.check(frame.columns)
-    return frame.select(roles.columns)
+    return pl.DataFrame([frame[name] for name in roles.columns])
 
 
 def _from_pandas(frame: Any, roles: Roles) -> pl.DataFrame:
@@ -141,9 +142,9 @@ def _environment(
     if len(odd):
         episode = int(np.searchsorted(rows.starts, odd[0], side="right")) - 1
         raise DataError(
-            f"episode {rows.labels[episode]!r} changes its environment from {first[episode]!r} to "
-            f"{of_row[odd[0]]!r}. Begin a new episode there, or read {roles.environment!r} as a "
-            "context variable, which may change within an episode."
+            f"episode {rows.labels[episode]!r} changes its environment from "
+            f"{str(first[episode])!r} to {str(of_row[odd[0]])!r}. Begin a new episode there, or "
+            f"read {roles.environment!r} as a context variable, which may change within one."
         )
     names = tuple(dict.fromkeys([*known, *(str(n) for n in first)]))
     number = {name: i for i, name in enumerate(names)}

@@ -37,6 +37,7 @@ class Roles:
         time_unit: unit of a numeric time column; None: read off its name, "s" for datetimes.
         variables: kind, unit, bounds, categories and words of single variables, by name; the role
             still comes from the lists above.
+        kind_inferred: names in ``variables`` whose kind and categories are left to the data.
 
     >>> Roles(state=("T1",), action=("Q1",), time="t").columns
     ('T1', 'Q1', 't')
@@ -56,6 +57,7 @@ class Roles:
     step: float | None = None
     time_unit: str | None = None
     variables: Mapping[str, Variable] = field(default_factory=dict)
+    kind_inferred: frozenset[str] = frozenset()
 
     @property
     def role_of(self) -> dict[str, Role]:

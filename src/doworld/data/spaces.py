@@ -213,4 +213,4 @@ def _first(value: Any) -> Any:
         return {k: _first(v) for k, v in value.items()}
     if isinstance(value, tuple):
         return tuple(_first(v) for v in value)
-    return value[0]
+    return np.asarray(value[0])

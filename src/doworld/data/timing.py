@@ -119,7 +119,7 @@ def _step(
     inside = name_of_row[1:] == name_of_row[:-1]
     gaps = np.diff(stamps)[inside]
     if not len(gaps):
-        if roles.step:
+        if roles.step is not None:
             return float(roles.step)
         notes.append("every episode has one row: a static table without transitions")
         return 0.0

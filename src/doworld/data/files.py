@@ -1,0 +1,312 @@
+"""Logs from CSV and Parquet files: one file, or a folder with one file an episode.
+
+What the columns mean comes from a YAML schema (given, or found beside the data as
+``<name>.schema.yaml`` or ``schema.yaml``; ``doworld.data.schema_file`` shows the format), from
+keywords as in ``Trajectories.from_frame``, or from both, where a keyword wins.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from doworld._core.errors import DataError, SchemaError, UnknownNameError
+from doworld.data.frame import from_table
+from doworld.data.roles import Roles, as_names
+from doworld.data.schema import Kind, Policy, Role, Schema, Variable
+from doworld.data.schema_file import SchemaFile, read_schema
+from doworld.data.tables import SUFFIXES, Layout, Limit, columns_of, load
+from doworld.data.trajectories import Trajectories
+from doworld.data.units import agreed_units
+
+__all__ = ["Limit", "read"]
+
+_FILE = "\x00file"
+_PLACE = "\x00environment"
+
+
+def read(
+    path: str | Path | Sequence[str | Path],
+    *,
+    schema: str | Path | Schema | None = None,
+    state: str | Iterable[str] | None = None,
+    action: str | Iterable[str] | None = None,
+    context: str | Iterable[str] | None = None,
+    reward: str | Iterable[str] | None = None,
+    episode: str | None = None,
+    time: str | None = None,
+    environment: str | None = None,
+    propensity: str | None = None,
+    terminated: str | None = None,
+    truncated: str | None = None,
+    policy: Policy | None = None,
+    step: float | None = None,
+    time_unit: str | None = None,
+    variables: Mapping[str, Variable] | None = None,
+    names: Sequence[str] | None = None,
+    header: bool | None = None,
+    separator: str | None = None,
+    missing: Sequence[float | str] | None = None,
+    rename: Mapping[str, str] | None = None,
+    encoding: str | None = None,
+    pattern: str | None = None,
+    environment_from: str | None = None,
+    limit: Limit | None = None,
+) -> Trajectories:
+    """A log from a CSV or Parquet file, several of them, or a folder of one file an episode.
+
+    Roles (``state`` … ``variables``) are as in ``Trajectories.from_frame``. When ``state`` is
+    given, the roles of a schema file no longer count, only its kinds, units, bounds and words.
+
+    Args:
+        path: a file (``.csv``, ``.tsv``, ``.txt``, ``.dat``, each also ``.gz``, or ``.parquet``),
+            a list of files, or a folder, whose files are read in natural order (run2 < run10).
+        schema: a YAML schema's path, or a ``Schema``; None: looked for beside the data.
+        names: the columns' names, for a file without a header line.
+        header: whether there is a header line; None: seen from the first line.
+        separator: the character between cells, " " for blanks; None: seen from the first lines.
+        missing: words and numbers that mean "no value", such as -9999, besides empty cells;
+            None: the words of ``doworld.data.tables.MISSING_WORDS``.
+        rename: name in a file → variable, so that differently named files line up.
+        encoding: of text files (utf-8).
+        pattern: which files of a folder, such as "Atlanta__*.csv.gz".
+        environment_from: a regular expression searched in each file's name; its groups, or what
+            it matches, name the file's environment.
+        limit: the largest file that is read.
+
+    Raises ``UnknownNameError`` for a file or column that does not exist, ``SchemaError`` for
+    roles or a schema that do not fit, ``DataError`` for what cannot be read; warns of units that
+    differ between files.
+
+    >>> import tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> for i in range(2):
+    ...     _ = (folder / f"run{i}.csv").write_text(f"t, T1, Q1\\n0,20.5,0\\n1,21,50\\n2,2{i},\\n")
+    >>> log = read(folder, state="T1", action="Q1", time="t")
+    >>> log.labels, log.schema["Q1"].kind.value, log.transitions
+    (('run0', 'run1'), 'count', 4)
+    """
+    files = _files(path, pattern)
+    known = _schema(files, path, schema)
+    if pattern is None and known.pattern is not None:
+        files = _files(path, known.pattern)
+    roles = _roles(
+        known,
+        schema,
+        lists=(state, action, context, reward),
+        single={
+            "episode": episode,
+            "time": time,
+            "environment": environment,
+            "propensity": propensity,
+            "terminated": terminated,
+            "truncated": truncated,
+            "policy": policy,
+            "step": step,
+            "time_unit": time_unit,
+        },
+        variables=variables,
+    )
+    layout = Layout(
+        names=tuple(names) if names is not None else known.names,
+        header=known.header if header is None else header,
+        separator=known.separator if separator is None else separator,
+        missing=_missing(known.missing if missing is None else missing),
+        rename={**known.rename, **(rename or {})},
+        encoding=encoding or known.encoding or "utf-8",
+    )
+    several = len(files) > 1 or not isinstance(path, str | Path) or Path(path).is_dir()
+    source = _Source(files, layout, limit or Limit(), several)
+    if not roles.state:
+        columns = ", ".join(map(repr, columns_of(files[0], layout, source.limit)[:20]))
+        raise SchemaError(
+            f"nothing says what the columns of {files[0].name} mean: no schema.yaml lies beside it "
+            f"and no state is named. Name the roles: state=[...], action=[...]. It has {columns}."
+        )
+    return _log(source, roles, known, environment_from or known.environment_from)
+
+
+@dataclass(frozen=True)
+class _Source:
+    files: list[Path]
+    layout: Layout
+    limit: Limit
+    several: bool
+
+
+def _log(
+    source: _Source, roles: Roles, known: SchemaFile, environment_from: str | None
+) -> Trajectories:
+    if environment_from is not None and roles.environment is not None:
+        raise SchemaError(
+            "the environment is named twice, by a column and by environment_from. Choose one."
+        )
+    by_file = source.several and (len(source.files) > 1 or roles.episode is None)
+    text = [n for n in (roles.episode, roles.environment) if n is not None]
+    text += [
+        n
+        for n, v in roles.variables.items()
+        if v.kind is Kind.CATEGORICAL and n not in roles.kind_inferred
+    ]
+    tables, units = [], []
+    for file in source.files:
+        table, own = load(file, source.layout, roles.columns, text, limit=source.limit)
+        tables.append(_labelled(table, file, roles, by_file, environment_from))
+        units.append((file.name, {n: u for n, u in own.items() if n in roles.role_of}))
+    declared = {n: v.unit for n, v in roles.variables.items()}
+    agreed, mixed = agreed_units([("the schema", declared), *units])
+    table = pl.concat(tables, how="vertical_relaxed") if len(tables) > 1 else tables[0]
+    if by_file:
+        roles = replace(roles, episode=_FILE)
+    if environment_from is not None:
+        roles = replace(roles, environment=_PLACE)
+    log = from_table(table, roles, environments=known.environments)
+    schema = log.schema
+    for name, unit in agreed.items():
+        entry = known.variables.get(name)
+        told = entry is not None and entry.unit is not None
+        if not schema[name].unit and not told:
+            schema = schema.with_variable(replace(schema[name], unit=unit))
+    labels = log.labels
+    if roles.episode is None and len(log) == 1:
+        labels = (_stem(source.files[0]),)
+    notes = tuple(dict.fromkeys([*known.notes, *log.notes, *mixed]))
+    return replace(log, schema=schema, labels=labels, notes=notes)
+
+
+def _labelled(
+    table: pl.DataFrame, file: Path, roles: Roles, by_file: bool, environment_from: str | None
+) -> pl.DataFrame:
+    """The table with columns that name its episode and environment after the file."""
+    if by_file:
+        label = pl.Series(_FILE, [_stem(file)] * table.height, dtype=pl.String)
+        if roles.episode is not None:
+            label = (label + "/" + table[roles.episode].cast(pl.String)).alias(_FILE)
+        table = table.with_columns(label)
+    if environment_from is None:
+        return table
+    try:
+        found = re.search(environment_from, file.name)
+    except re.error as error:
+        raise SchemaError(
+            f"environment_from={environment_from!r} is no regular expression: {error}."
+        ) from None
+    if found is None:
+        raise DataError(
+            f"environment_from={environment_from!r} matches nothing in {file.name!r}. Correct it, "
+            "or leave that file out by a pattern."
+        )
+    name = " ".join(g for g in found.groups() if g) or found[0]
+    return table.with_columns(pl.lit(name).alias(_PLACE))
+
+
+def _stem(file: Path) -> str:
+    name = file.name
+    for suffix in sorted(SUFFIXES, key=len, reverse=True):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return file.stem
+
+
+def _files(path: str | Path | Sequence[str | Path], pattern: str | None) -> list[Path]:
+    if not isinstance(path, str | Path):
+        files = [file for each in path for file in _files(each, pattern)]
+        if not files:
+            raise DataError("the list of files is empty. Name at least one.")
+        return files
+    path = Path(path)
+    if path.is_file():
+        return [path]
+    if not path.exists():
+        parent = path.parent
+        near = sorted(p.name for p in parent.iterdir()) if parent.is_dir() else []
+        raise UnknownNameError(f"file or folder in {parent}", path.name, near)
+    try:
+        inside = [p for p in path.glob(pattern or "*") if p.is_file()]
+    except (ValueError, NotImplementedError) as error:
+        raise DataError(f"pattern {pattern!r} cannot be used: {error}. Try '*.csv'.") from None
+    files = [p for p in inside if p.name.lower().endswith(SUFFIXES)]
+    if not files:
+        raise DataError(
+            f"folder {path.name!r} holds no file {'like ' + repr(pattern) if pattern else ''} "
+            f"that can be read ({', '.join(SUFFIXES)}). Check the path or the pattern."
+        )
+    return sorted(files, key=_natural)
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", path.name)
+    return [(0, int(p), p) if p.isdigit() else (1, 0, p) for p in parts]
+
+
+def _schema(
+    files: list[Path],
+    path: str | Path | Sequence[str | Path],
+    schema: str | Path | Schema | None,
+) -> SchemaFile:
+    if isinstance(schema, Schema):
+        return SchemaFile(
+            step=schema.step,
+            time_unit=schema.time_unit,
+            policy=schema.policy,
+            environments=schema.environments if schema.environments != ("default",) else (),
+        )
+    if schema is not None:
+        return read_schema(schema)
+    folder = files[0].parent
+    choices = [folder / "schema.yaml", folder / "schema.yml"]
+    if isinstance(path, str | Path) and not Path(path).is_dir():
+        choices = [folder / f"{_stem(files[0])}.schema.yaml", *choices]
+    elif isinstance(path, str | Path):
+        choices = [Path(path) / "schema.yaml", *choices]
+    for choice in choices:
+        if choice.is_file():
+            return read_schema(choice)
+    return SchemaFile()
+
+
+def _roles(
+    known: SchemaFile,
+    schema: Any,
+    *,
+    lists: tuple[str | Iterable[str] | None, ...],
+    single: Mapping[str, Any],
+    variables: Mapping[str, Variable] | None,
+) -> Roles:
+    """The schema's roles with the keywords laid over them."""
+    roles = known.roles()
+    if isinstance(schema, Schema):
+        of = {r: schema.of(r) for r in Role}
+        roles = replace(
+            roles,
+            state=of[Role.STATE],
+            action=of[Role.ACTION],
+            context=of[Role.CONTEXT],
+            reward=of[Role.REWARD],
+            variables={v.name: v for v in schema.variables},
+        )
+    told = dict(zip(("state", "action", "context", "reward"), lists, strict=True))
+    if told["state"] is not None:
+        changed = {key: as_names(value) for key, value in told.items()}
+    else:
+        changed = {key: as_names(value) for key, value in told.items() if value is not None}
+    own = {key: value for key, value in single.items() if value is not None}
+    roles = replace(roles, **changed, **own)
+    merged = {**roles.variables, **(variables or {})}
+    kept = {n: v for n, v in merged.items() if n in roles.role_of or n in (variables or {})}
+    inferred = roles.kind_inferred - frozenset(variables or {})
+    return replace(roles, variables=kept, kind_inferred=inferred)
+
+
+def _missing(given: Sequence[float | str] | None) -> tuple[float | str, ...] | None:
+    """Numbers alone leave the usual words in force."""
+    from doworld.data.tables import MISSING_WORDS
+
+    if given is None:
+        return None
+    if any(isinstance(m, str) for m in given):
+        return tuple(given)
+    return (*given, *MISSING_WORDS)
