@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from doworld.mechanisms.bank import InvertibleBank, gaussian_log_prob
 from doworld.mechanisms.noise import inverse, log_slope, warp
 
-__all__ = ["PolynomialBank", "monomials"]
+__all__ = ["PolynomialBank", "monomials", "place"]
 
 
 def monomials(
@@ -34,12 +34,41 @@ def monomials(
     return np.array(rows, np.int32).reshape(-1, degree)
 
 
-class PolynomialBank(InvertibleBank):
-    """z' = r·z + s·Σ_p w_p Π_d x_{t(p,d)} + s·σ·g(u), u ~ N(0, 1).
+def place(
+    terms: Int[np.ndarray, "p d"], weight: Float[np.ndarray, "*m p"], inputs: int, degree: int
+) -> Float[np.ndarray, "*m a b"]:
+    """The matrix C of a polynomial given by its ``terms`` and their weights.
 
-    Inputs are clipped to half a range beyond the training data's before they are multiplied, so
-    that a rollout that leaves the data cannot explode; g is the map of ``mechanisms.noise``.
-    ``terms`` names the factors of each product, 0 for the constant 1 (see ``monomials``).
+    >>> C = place(np.array([[0, 0], [1, 2]]), np.array([5.0, 3.0]), inputs=2, degree=2)
+    >>> C[0, 0], C[1, 2]
+    (np.float64(5.0), np.float64(3.0))
+    """
+    base, half = inputs + 1, degree // 2
+    full = np.zeros((len(terms), degree), np.int64)
+    full[:, degree - terms.shape[1] :] = terms
+    out = np.zeros((*weight.shape[:-1], base**half, base ** (degree - half)))
+    digits = base ** np.arange(degree)[::-1]
+    row = full[:, :half] @ (digits[:half] // base ** (degree - half))
+    np.add.at(out, (..., row, full[:, half:] @ digits[half:]), weight)
+    return out
+
+
+def _power(factors: Float[Array, "n f"], size: int) -> Float[Array, "n s"]:
+    """The Kronecker power of each row of ``factors`` that has ``size`` entries."""
+    out = jnp.ones_like(factors[..., :1])
+    while out.shape[-1] < size:
+        out = (out[..., :, None] * factors[..., None, :]).reshape(*out.shape[:-1], -1)
+    return out
+
+
+class PolynomialBank(InvertibleBank):
+    """z' = r·z + s·Σ_ab A_a C_ab B_b + s·σ·g(u), u ~ N(0, 1).
+
+    With x̃ = (1, x), A = x̃ ⊗ … ⊗ x̃ (⌊p/2⌋ times) and B = x̃ ⊗ … ⊗ x̃ (⌈p/2⌉ times): every product of
+    at most p inputs is one entry of A Bᵀ, so a polynomial of degree p is a bilinear form and costs
+    one small matrix product instead of p gathers a term. Inputs are clipped to half a range beyond
+    the training data's, so that a rollout that leaves the data cannot explode; g is the map of
+    ``mechanisms.noise``.
     """
 
     targets: Int[Array, " n"]
@@ -47,8 +76,7 @@ class PolynomialBank(InvertibleBank):
     mask: Float[Array, "n k"]
     residual: Float[Array, " n"]
     scale: Float[Array, " n"]
-    terms: Int[Array, "n p d"]
-    weight: Float[Array, "n p"]
+    coefficient: Float[Array, "n a b"]
     low: Float[Array, "n k"]
     high: Float[Array, "n k"]
     sigma: Float[Array, " n"]
@@ -63,9 +91,9 @@ class PolynomialBank(InvertibleBank):
     ) -> Float[Array, " n"]:
         inside = jnp.clip(inputs, self.low, self.high)
         factors = jnp.concatenate([jnp.ones_like(inside[..., :1]), inside], -1)
-        n, p, d = self.terms.shape
-        taken = jnp.take_along_axis(factors, self.terms.reshape(n, p * d), -1).reshape(n, p, d)
-        return self.residual * previous + self.scale * jnp.sum(self.weight * taken.prod(-1), -1)
+        left, right = (_power(factors, size) for size in self.coefficient.shape[-2:])
+        value = jnp.sum(left * jnp.einsum("nab,nb->na", self.coefficient, right), -1)
+        return self.residual * previous + self.scale * value
 
     def sample(
         self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], noise: Float[Array, "n 1"]

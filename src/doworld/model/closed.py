@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 
 from doworld.mechanisms import LinearBank, PolynomialBank, ensemble
 from doworld.mechanisms.noise import fit_knots
-from doworld.mechanisms.polynomial import monomials
+from doworld.mechanisms.polynomial import monomials, place
 from doworld.model.design import Design, Parents
 
 __all__ = ["Closed", "fit_closed", "fit_linear", "linear_bank", "polynomial_bank", "wiring"]
@@ -15,6 +15,8 @@ __all__ = ["Closed", "fit_closed", "fit_linear", "linear_bank", "polynomial_bank
 MOST_ROWS = 40_000
 MOST_TERMS = 400
 SMALLEST_SIGMA = 1e-7
+EXACT = 1e-3
+"""Unexplained share of the spread at which a higher degree is not worth its cost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +64,8 @@ def _solve(gram: np.ndarray, moment: np.ndarray, ridge: float) -> np.ndarray:
 
 
 def _log_density(error: np.ndarray, sigma: float) -> float:
+    if not len(error):
+        return -np.inf
     return float(np.mean(-0.5 * (error / sigma) ** 2) - np.log(sigma) - 0.5 * np.log(2 * np.pi))
 
 
@@ -91,15 +95,17 @@ def _data(design: Design, parents: Parents, i: int, seed: int) -> _Data:
         y = y - design.values[at - 1, target]
     spread = float(y.std()) if len(y) else 1.0
     scale = spread if spread > 1e-9 else 1.0
-    unit = np.unique(design.unit[keep], return_inverse=True)[1]
+    held = design.held[keep]
+    # held-out rows judge the families later, so no member learns from them
+    lean = ~held if not held.all() else ~np.zeros_like(held)
+    own, unit = np.unique(design.unit[keep][lean], return_inverse=True)
     plain = parents.mask[:, i].all(-1) | (parents.mask[:, i] == parents.mask[0, i]).all(-1)
-    counts = np.ones((len(parents.mask), len(keep)))
+    counts = np.tile(lean.astype(float), (len(parents.mask), 1))
     for m in range(len(parents.mask)):
-        if plain[m] and len(unit):
-            sizes = rng.multinomial(unit.max() + 1, np.full(unit.max() + 1, 1 / (unit.max() + 1)))
-            counts[m] = sizes[unit]
+        if plain[m] and len(own):
+            counts[m, lean] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)))[unit]
     powers = tuple(max(1, min(5, len(np.unique(inputs[:, k])) - 1)) for k in range(len(columns)))
-    return _Data(inputs, y / scale, design.held[keep], counts, parents.mask[:, i], powers, scale)
+    return _Data(inputs, y / scale, held, counts, parents.mask[:, i], powers, scale)
 
 
 def _fit_degree(data: _Data, degree: int) -> Closed | None:
@@ -107,16 +113,17 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
     used = data.mask.any(0)
     inside = np.concatenate([[True], used])[terms].all(-1)
     terms = terms[inside]
-    rows, train = len(data.target), ~data.held
+    train = ~data.held if not data.held.all() else data.held
     if degree > 1 and len(terms) > min(MOST_TERMS, train.sum() / 8):
         return None
     products = _products(data.inputs, terms)
     gram = products[train].T @ products[train]
     moment = products[train].T @ data.target[train]
     best = None
+    judge = data.held if data.held.any() else train
     for ridge in (1e-10, 1e-7, 1e-4, 1e-2):
         weight = _solve(gram, moment, ridge)
-        error = data.target[data.held] - products[data.held] @ weight
+        error = data.target[judge] - products[judge] @ weight
         rmse = float(np.sqrt(np.mean(error**2))) if len(error) else 1.0
         if best is None or rmse < 0.999 * best[0]:
             best = (rmse, ridge, error)
@@ -138,7 +145,7 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
         scale=data.scale,
         sigma=sigma,
         knots=fit_knots(error / sigma),
-        log_likelihood=_log_density(error, sigma) - np.log(data.scale) if rows else -np.inf,
+        log_likelihood=_log_density(error, sigma) - np.log(data.scale),
         rmse=rmse * data.scale,
         low=low - reach,
         high=high + reach,
@@ -162,7 +169,7 @@ def fit_closed(design: Design, parents: Parents, i: int, *, seed: int) -> dict[i
             break
         out[degree] = fitted
         worse = degree > 2 and fitted.rmse > 0.999 * out[degree - 1].rmse
-        if worse or fitted.sigma <= 1e-6:
+        if worse or fitted.sigma <= EXACT:
             break
     return out
 
@@ -183,15 +190,9 @@ def linear_bank(fits: list[Closed], parents: Parents) -> LinearBank:
 
 
 def polynomial_bank(fits: list[Closed], parents: Parents) -> PolynomialBank:
-    """The bank of the targets' polynomial fits, padded to the longest."""
-    members, n, k = parents.mask.shape
-    longest = max(len(f.terms) for f in fits)
+    """The bank of the targets' polynomial fits, all written in the highest of their degrees."""
+    members, _, k = parents.mask.shape
     degree = max(f.degree for f in fits)
-    terms = np.zeros((n, longest, degree), np.int32)
-    weight = np.zeros((members, n, longest), np.float32)
-    for i, fit in enumerate(fits):
-        terms[i, : len(fit.terms), : fit.degree] = fit.terms
-        weight[:, i, : len(fit.terms)] = fit.weight
     shared = _arrays(
         members,
         scale=np.array([f.scale for f in fits]),
@@ -200,8 +201,8 @@ def polynomial_bank(fits: list[Closed], parents: Parents) -> PolynomialBank:
         low=np.array([f.low[:k] for f in fits]),
         high=np.array([f.high[:k] for f in fits]),
     )
-    wired = np.broadcast_to(terms, (members, *terms.shape)).copy()
-    leaves = {**wiring(parents), **shared, "terms": wired, "weight": weight}
+    placed = np.stack([place(f.terms, f.weight, k, degree) for f in fits], axis=1)
+    leaves = {**wiring(parents), **shared, "coefficient": placed.astype(np.float32)}
     return ensemble(PolynomialBank, leaves)
 
 
