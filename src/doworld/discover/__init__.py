@@ -1,0 +1,3 @@
+"""Causal discovery: from a log to a causal graph."""
+
+from doworld.discover.pipeline import discover as discover

@@ -1,0 +1,88 @@
+"""Tests become edges with probability, effect and evidence."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from doworld.discover.contemporaneous import Contemporaneous
+from doworld.discover.results import EdgeTests
+from doworld.graph import Edge, Evidence, Mark, Prior
+
+__all__ = ["lag_edges", "row_edges", "with_required"]
+
+DOUBTFUL = 0.05
+ROW_TEST = "partial correlation within a row given the past; effect: standardised coefficient"
+
+
+def lag_edges(
+    tests: EdgeTests, probability: np.ndarray, cut: float
+) -> tuple[list[Edge], list[Edge]]:
+    """The edges whose test passes, and those left out that resampling would often bring back."""
+    passed = (tests.p_value <= cut) & (tests.gain >= tests.least_gain)
+    near = ~passed & (probability >= DOUBTFUL)
+    return (
+        [_edge(tests, probability, i, t) for i, t in np.argwhere(passed).tolist()],
+        [_edge(tests, probability, i, t) for i, t in np.argwhere(near).tolist()],
+    )
+
+
+def _edge(tests: EdgeTests, probability: np.ndarray, i: int, t: int) -> Edge:
+    block = tests.block
+    return Edge(
+        source=block.candidates[i].name,
+        target=block.targets[t].name,
+        lag=block.candidates[i].lag,
+        probability=float(probability[i, t]),
+        effect=float(tests.effect[i, t]),
+        evidence=Evidence(
+            test=tests.test[t],
+            statistic=float(tests.statistic[i, t]),
+            p_value=float(tests.p_value[i, t]),
+            rows=len(block.outcomes),
+            note=f"removes {float(tests.gain[i, t]):.2g} of the variance left without it",
+        ),
+    )
+
+
+def row_edges(
+    links: Contemporaneous, effects: dict[tuple[int, int], tuple[float, float, float]]
+) -> list[Edge]:
+    """Edges within a row: directed where the data allow it, ``---`` where they do not."""
+    out = []
+    for i in range(len(links.names)):
+        for j in range(len(links.names)):
+            forward, back = links.out[i, j], links.out[j, i]
+            if not forward or (back and j < i):
+                continue
+            score, p, effect = effects.get((i, j), (np.nan, np.nan, np.nan))
+            strength, largest = links.skeleton.strength[i, j], links.skeleton.p_value[i, j]
+            proof = Evidence(
+                test=ROW_TEST,
+                statistic=float(strength if np.isnan(score) else score),
+                p_value=float(largest if np.isnan(p) else p),
+                rows=links.freedom,
+                note="direction open: the data cannot tell it" if back else "",
+            )
+            mark = Mark.UNDIRECTED if back else Mark.DIRECTED
+            value = float(strength if np.isnan(effect) else effect)
+            out.append(
+                Edge(links.names[i], links.names[j], 0, mark, links.chance(i, j), value, proof)
+            )
+    return out
+
+
+def with_required(
+    kept: list[Edge], doubtful: list[Edge], prior: Prior, *, static: bool
+) -> tuple[list[Edge], list[Edge]]:
+    """Required edges are in the graph with probability 1, whatever their test said."""
+    final = {(e.source, e.target, e.lag): e for e in kept}
+    maybe = {(e.source, e.target, e.lag): e for e in doubtful}
+    for pair in prior.required:
+        key = (pair[0], pair[1], pair[2] if len(pair) == 3 else (0 if static else 1))
+        known = final.get(key) or maybe.pop(key, None)
+        flipped = (key[1], key[0], 0)
+        if key[2] == 0:
+            final.pop(flipped, None)
+        edge = known or Edge(*key, evidence=Evidence("prior knowledge", np.nan, np.nan, 0))
+        final[key] = replace(edge, probability=1.0, mark=Mark.DIRECTED)
+    return list(final.values()), list(maybe.values())

@@ -1,0 +1,235 @@
+"""The lagged design: which columns may cause which, row by row, never across episodes."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from doworld.data import Kind, Role, Trajectories
+from doworld.discover.units import Units, units_of
+
+__all__ = ["Block", "Candidate", "Target", "dynamics_block", "policy_block", "static_block"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A possible cause: variable ``name`` at ``lag``, held in ``columns`` of the design.
+
+    A categorical variable takes one column a level but one; ``steady`` marks a value that is
+    constant within each episode.
+    """
+
+    name: str
+    lag: int
+    columns: tuple[int, ...]
+    steady: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """A variable to be explained: its columns of ``outcomes`` and its own past, if any."""
+
+    name: str
+    columns: tuple[int, ...]
+    own: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Targets that share one table of candidate causes.
+
+    Attributes:
+        inputs: one row a transition, one column a candidate (more for a categorical one).
+        outcomes: the targets at the same rows.
+        before: each outcome's own value one row earlier where it has one, else zero; increments
+            ``outcomes − before`` are what is modelled.
+        floor: variance that rounding of the stored numbers alone puts into each outcome.
+        candidates, targets: what the columns mean.
+        allowed: ``[candidate, target]``: not ruled out by role, time or prior knowledge.
+        units: rows that belong together when held out or resampled.
+    """
+
+    inputs: Float[np.ndarray, "rows columns"]
+    outcomes: Float[np.ndarray, "rows outcomes"]
+    before: Float[np.ndarray, "rows outcomes"]
+    floor: Float[np.ndarray, " outcomes"]
+    candidates: tuple[Candidate, ...]
+    targets: tuple[Target, ...]
+    allowed: Bool[np.ndarray, "candidates targets"]
+    units: Units
+
+    @property
+    def scalar(self) -> bool:
+        """Whether every candidate and target is one column."""
+        return all(len(c.columns) == 1 for c in self.candidates) and all(
+            len(t.columns) == 1 for t in self.targets
+        )
+
+    def columns_of(self, candidates: Iterable[int]) -> list[int]:
+        """The design columns of these candidates."""
+        return [c for i in candidates for c in self.candidates[i].columns]
+
+    def keep(self, kept: Sequence[int]) -> "Block":
+        """The same block with only the candidates ``kept``; the columns are packed anew."""
+        columns = self.columns_of(kept)
+        place = {c: i for i, c in enumerate(columns)}
+        chosen = tuple(
+            replace(self.candidates[i], columns=tuple(place[c] for c in self.candidates[i].columns))
+            for i in kept
+        )
+        at = {old: new for new, old in enumerate(kept)}
+        targets = tuple(
+            replace(t, own=at.get(t.own) if t.own is not None else None) for t in self.targets
+        )
+        return replace(
+            self,
+            inputs=self.inputs[:, columns],
+            candidates=chosen,
+            targets=targets,
+            allowed=self.allowed[list(kept)],
+        )
+
+
+def _encode(values: np.ndarray, kind: Kind) -> Float[np.ndarray, "rows columns"]:
+    """A variable as numbers: itself, or one indicator a level but the most frequent."""
+    if kind is not Kind.CATEGORICAL:
+        return values[:, None]
+    known = values[np.isfinite(values)]
+    levels, counts = np.unique(known, return_counts=True)
+    rest = np.delete(levels, int(np.argmax(counts)))
+    out = (values[:, None] == rest[None, :]).astype(float)
+    out[~np.isfinite(values)] = np.nan
+    return out
+
+
+def _rounding(values: np.ndarray) -> float:
+    """Variance of the rounding error of numbers stored in single or double precision."""
+    known = values[np.isfinite(values)]
+    if not known.size or np.all(known == np.round(known)):
+        return 0.0
+    single = bool(np.all(known == known.astype(np.float32)))
+    spacing = np.spacing(np.abs(known).astype(np.float32 if single else np.float64))
+    return float(np.mean(spacing.astype(float) ** 2) / 12)
+
+
+def _steady(values: np.ndarray, log: Trajectories) -> bool:
+    inside = np.ones(log.rows, bool)
+    inside[log.starts[:-1]] = False
+    change = np.diff(values, prepend=values[:1])[inside]
+    return not np.any(np.nan_to_num(change))
+
+
+class _Columns:
+    """Gathers encoded columns of an aligned log at offsets from a row."""
+
+    def __init__(self, log: Trajectories, rows: np.ndarray) -> None:
+        self.log, self.rows = log, rows
+        self.values = log.aligned
+        self.parts: list[np.ndarray] = []
+        self.width = 0
+
+    def add(self, name: str, lag: int) -> tuple[int, ...]:
+        at = self.log.schema.position(name)
+        coded = _encode(self.values[:, at], self.log.schema[name].kind)[self.rows - lag]
+        self.parts.append(coded)
+        self.width += coded.shape[1]
+        return tuple(range(self.width - coded.shape[1], self.width))
+
+    def table(self) -> np.ndarray:
+        return np.concatenate(self.parts, 1) if self.parts else np.zeros((len(self.rows), 0))
+
+
+def _target_rows(log: Trajectories, reach: int) -> np.ndarray:
+    """Rows with at least ``reach`` earlier rows in the same episode."""
+    since = np.arange(log.rows) - log.starts[log.episode_of_row]
+    return np.flatnonzero(since >= reach)
+
+
+def _assemble(
+    log: Trajectories,
+    rows: np.ndarray,
+    sources: list[tuple[str, int]],
+    targets: list[str],
+    allows: Callable[[str, str, int], bool],
+    *,
+    seed: int,
+) -> Block:
+    schema = log.schema
+    causes, effects = _Columns(log, rows), _Columns(log, rows)
+    candidates = tuple(
+        Candidate(name, lag, causes.add(name, lag), _steady(log.column(name), log))
+        for name, lag in sources
+    )
+    found = tuple(Target(name, effects.add(name, 0)) for name in targets)
+    inputs, outcomes = causes.table(), effects.table()
+    whole = np.isfinite(inputs).all(1) & np.isfinite(outcomes).all(1)
+    inputs, outcomes = inputs[whole], outcomes[whole]
+    before = np.zeros_like(outcomes)
+    floor = np.array([_rounding(outcomes[:, j]) for j in range(outcomes.shape[1])])
+    final = []
+    for target in found:
+        own = sources.index((target.name, 1)) if (target.name, 1) in sources else None
+        final.append(replace(target, own=own))
+        if own is not None and schema[target.name].kind in (Kind.CONTINUOUS, Kind.COUNT):
+            before[:, target.columns[0]] = inputs[:, candidates[own].columns[0]]
+    allowed = np.array(
+        [[allows(c.name, t.name, c.lag) for t in final] for c in candidates], bool
+    ).reshape(len(candidates), len(final))
+    units = units_of(log.episode_of_row[rows][whole], seed=seed)
+    return Block(inputs, outcomes, before, floor, candidates, tuple(final), allowed, units)
+
+
+def dynamics_block(
+    log: Trajectories,
+    names: Sequence[str],
+    max_lag: int,
+    allows: Callable[[str, str, int], bool],
+    *,
+    seed: int,
+    reach: int | None = None,
+) -> Block:
+    """States and rewards explained by states, actions and contexts of earlier rows.
+
+    ``names`` are the usable variables; ``reach`` ≥ ``max_lag`` keeps rows comparable between
+    numbers of lags.
+    """
+    schema = log.schema
+    rows = _target_rows(log, reach or max_lag)
+    state = [n for n in names if schema[n].role is Role.STATE]
+    action = [n for n in names if schema[n].role is Role.ACTION]
+    context = [n for n in names if schema[n].role is Role.CONTEXT]
+    reward = [n for n in names if schema[n].role is Role.REWARD]
+    sources = [(n, 1) for n in (*state, *context, *action)]
+    moving = [n for n in context if not _steady(log.column(n), log)]
+    for lag in range(2, max_lag + 1):
+        sources += [(n, lag) for n in (*state, *moving, *action)]
+    return _assemble(log, rows, sources, state + reward, allows, seed=seed)
+
+
+def policy_block(
+    log: Trajectories,
+    names: Sequence[str],
+    max_lag: int,
+    allows: Callable[[str, str, int], bool],
+    *,
+    seed: int,
+) -> Block | None:
+    """Actions explained by what could be seen when they were chosen, and by earlier actions."""
+    schema = log.schema
+    seen = [n for n in names if schema[n].role is Role.STATE]
+    action = [n for n in names if schema[n].role is Role.ACTION]
+    context = [n for n in names if schema[n].role is Role.CONTEXT]
+    if not action:
+        return None
+    now = [n for n in context if not _steady(log.column(n), log)]
+    steady = [n for n in context if n not in now]
+    sources = [(n, 0) for n in (*seen, *now)] + [(n, 1) for n in (*steady, *action)]
+    for lag in range(2, max_lag + 1):
+        sources += [(n, lag - 1) for n in seen] + [(n, lag) for n in action]
+    return _assemble(log, _target_rows(log, max_lag), sources, action, allows, seed=seed)
+
+
+def static_block(log: Trajectories, names: Sequence[str], *, seed: int) -> Block:
+    """A table of independent rows: every usable variable is a target and nothing is lagged."""
+    return _assemble(log, np.arange(log.rows), [], list(names), lambda s, t, lag: True, seed=seed)

@@ -1,0 +1,139 @@
+"""Partial correlations of all candidates with all targets from one correlation matrix."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+from doworld.discover.results import INFLUENCE_LIMIT
+from doworld.discover.units import Units
+
+__all__ = ["PartialTests", "partial_tests"]
+
+CHUNK = 16_384
+
+
+@dataclass(frozen=True, eq=False)
+class PartialTests:
+    """Every column's partial regression on every outcome, given all the other columns.
+
+    ``coefficient`` is standardised; ``score`` is the standard-normal equivalent of ``statistic``;
+    ``residual`` is what the columns leave of the standardised outcomes; ``precision`` is the
+    inverse of the columns' correlation matrix times the number of rows.
+    """
+
+    coefficient: Float[np.ndarray, "columns outcomes"]
+    statistic: Float[np.ndarray, "columns outcomes"]
+    score: Float[np.ndarray, "columns outcomes"]
+    p_value: Float[np.ndarray, "columns outcomes"]
+    gain: Float[np.ndarray, "columns outcomes"]
+    influence: Float[np.ndarray, "units columns outcomes"]
+    residual: Float[np.ndarray, "rows outcomes"]
+    precision: Float[np.ndarray, "columns columns"]
+    freedom: int
+
+
+def standardise(table: Float[np.ndarray, "rows columns"]) -> tuple[np.ndarray, np.ndarray]:
+    """Columns with mean 0 and standard deviation 1, and the standard deviations."""
+    centred = table - table.mean(0)
+    scale = centred.std(0)
+    scale = np.where(scale > 0, scale, 1.0)
+    return centred / scale, scale
+
+
+def normal_score(p_value: np.ndarray | float, sign: np.ndarray | float) -> Any:
+    """The standard-normal value with the same two-sided p-value."""
+    return np.sign(sign) * stats.norm.isf(np.clip(p_value, 1e-300, 1.0) / 2)
+
+
+def partial_tests(
+    inputs: Float[np.ndarray, "rows columns"],
+    outcomes: Float[np.ndarray, "rows outcomes"],
+    units: Units,
+    steady: np.ndarray,
+) -> PartialTests:
+    r"""Tests of β_ij = 0 in y_j = Σ_i β_ij x_i + ε_j for all i and j at once.
+
+    With P = (XᵀX)⁻¹, β = P Xᵀy, and r_i = XP_i / P_ii the part of x_i that the other columns do
+    not explain, the variance of β_ij that holds without equal noise everywhere is
+
+        V_ij = Σ_t r_ti² e_tj² / (1 − h_t)² / (Σ_t r_ti²)²          (HC3; MacKinnon and White 1985)
+
+    for all pairs one matrix product. Degrees of freedom follow from how few rows carry the
+    variance (Satterthwaite), so an input that moved ten times counts as ten events. ``steady``
+    columns, constant within episodes, get a variance from whole units instead of rows.
+    """
+    x, _ = standardise(inputs)
+    y, _ = standardise(outcomes)
+    n, p = x.shape
+    precision = np.linalg.inv(x.T @ x)
+    coefficient = precision @ (x.T @ y)
+    residual = y - x @ coefficient
+    second = np.zeros((p, y.shape[1]))
+    fourth = np.zeros_like(second)
+    detailed = units.count * second.size <= INFLUENCE_LIMIT
+    influence = np.zeros((units.count if detailed else 0, *second.shape), np.float32)
+    for a in range(0, n, CHUNK):
+        rows = slice(a, a + CHUNK)
+        apart = x[rows] @ precision
+        leverage = np.minimum(np.einsum("ij,ij->i", apart, x[rows]) + 1 / n, 0.9)
+        e = residual[rows] / (1 - leverage)[:, None]
+        part = apart**2
+        second += part.T @ e**2
+        fourth += (part**2).T @ e**4
+        if detailed:
+            for u in np.unique(units.unit[rows]):
+                of = units.unit[rows] == u
+                influence[u] += apart[of].T @ e[of]
+    sums = _Sums(second, fourth, influence)
+    return _finish(coefficient, residual, precision, sums, steady)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sums:
+    """Sums over rows of the squared and fourth powers of r·e, and sums of r·e by unit."""
+
+    second: Float[np.ndarray, "columns outcomes"]
+    fourth: Float[np.ndarray, "columns outcomes"]
+    influence: Float[np.ndarray, "units columns outcomes"]
+
+
+def _finish(
+    coefficient: np.ndarray,
+    residual: np.ndarray,
+    precision: np.ndarray,
+    sums: _Sums,
+    steady: np.ndarray,
+) -> PartialTests:
+    """Statistics and p-values from the accumulated sums."""
+    freedom = len(residual) - len(precision) - 1
+    influence = sums.influence
+    tiny = np.finfo(float).tiny
+    variance = np.maximum(sums.second, tiny)
+    events = np.clip(3 * sums.second**2 / np.maximum(sums.fourth, tiny), 1.0, freedom)
+    count = len(influence)
+    if steady.any() and count > 2:
+        clustered = (influence[:, steady].astype(float) ** 2).sum(0) * count / (count - 1)
+        variance[steady] = np.maximum(clustered, tiny)
+        events[steady] = count - 1
+    error = np.sqrt(variance)
+    statistic = coefficient / error
+    p_value = 2 * stats.t.sf(np.abs(statistic), events)
+    score = normal_score(p_value, statistic)
+    plain = (residual**2).sum(0) / freedom * np.diag(precision)[:, None]
+    t2 = coefficient**2 / np.maximum(plain, tiny)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scaled = influence / error * np.where(statistic == 0, 1.0, score / statistic)
+    return PartialTests(
+        coefficient,
+        statistic,
+        score,
+        p_value,
+        t2 / (t2 + freedom),
+        np.nan_to_num(scaled).astype(np.float32),
+        residual,
+        precision,
+        freedom,
+    )

@@ -1,0 +1,241 @@
+"""From a log to a causal graph."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from doworld._core.errors import GraphError, SchemaError
+from doworld._core.progress import Progress, Quiet
+from doworld.data import Role, Trajectories
+from doworld.discover.assemble import lag_edges, row_edges, with_required
+from doworld.discover.assess import Assessment, assess
+from doworld.discover.bootstrap import edge_probabilities
+from doworld.discover.contemporaneous import (
+    Contemporaneous,
+    Effects,
+    correct_lagged,
+    within_row,
+)
+from doworld.discover.design import Block, dynamics_block, policy_block, static_block
+from doworld.discover.lags import choose_lag
+from doworld.discover.multiplicity import benjamini_hochberg
+from doworld.discover.prepare import check_rows, deterministic_actions, independent, usable
+from doworld.discover.results import empty_table
+from doworld.discover.threads import one_thread
+from doworld.graph import CausalGraph, Edge, Prior
+
+__all__ = ["discover"]
+
+LEAST_LINK = 0.15
+QUIET = Quiet()
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What is asked, and the notes taken on the way."""
+
+    log: Trajectories
+    names: tuple[str, ...]
+    prior: Prior
+    fdr: float
+    seed: int
+    progress: Progress
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A block, its assessment and what the past was found to leave within a row."""
+
+    block: Block
+    assessment: Assessment
+
+
+def discover(
+    log: Trajectories,
+    *,
+    prior: Prior | None = None,
+    max_lag: int | None = None,
+    contemporaneous: bool | None = None,
+    fdr: float = 0.01,
+    seed: int = 0,
+    progress: Progress = QUIET,
+) -> CausalGraph:
+    """Learns which variable acts on which, and after how many rows, from a log.
+
+    Every (source, lag) → target that roles, time and ``prior`` allow is tested given all the
+    others: by partial correlation where a linear model predicts the target's increments as well as
+    any, else by the held-out loss without the source. Benjamini–Hochberg over all tests holds the
+    expected share of false edges at ``fdr``.
+
+    Args:
+        log: episodes, or a static table.
+        prior: required and forbidden edges and tiers, honoured exactly.
+        max_lag: the longest lag, in rows; None takes the fewest that prediction asks for.
+        contemporaneous: whether to look for edges within a row; None looks where the past leaves
+            targets correlated. Static tables have no other edges.
+        fdr: the expected share of false edges among those found.
+        seed: of the folds and the bootstrap.
+        progress: shows how far it is.
+
+    Returns:
+        The graph, with each edge's probability over resampled episodes, its effect and evidence,
+        and notes on every setting that the data decided and every question they forbid. State →
+        action edges, found at lag 0, describe the policy that wrote the log.
+
+    Raises:
+        DataError: too few complete rows, or nothing varies.
+        GraphError: the prior contradicts itself, or time, or the roles.
+        UnknownNameError: the prior names a variable that the log does not have.
+
+    >>> import numpy as np
+    >>> from doworld.data import Schema, Trajectories, Variable
+    >>> rng, x = np.random.default_rng(0), np.zeros((500, 2))
+    >>> for t in range(499):
+    ...     x[t + 1] = 0.5 * x[t] + [0.0, 0.8 * x[t, 0]] + rng.standard_normal(2)
+    >>> log = Trajectories(
+    ...     schema=Schema((Variable("push"), Variable("speed"))),
+    ...     values=x, starts=np.array([0, 500]), times=np.arange(500.0),
+    ...     environment=np.zeros(1, int), terminated=np.zeros(1, bool),
+    ...     truncated=np.ones(1, bool), labels=("0",),
+    ... )
+    >>> [str(edge) for edge in discover(log).edges()]
+    ['push(t-1) --> push(t)', 'push(t-1) --> speed(t)', 'speed(t-1) --> speed(t)']
+    """
+    prior = prior or Prior()
+    prior.check(log.schema.names)
+    if not 0 < fdr < 1:
+        raise SchemaError(
+            f"fdr is {fdr}, but a share of false edges lies between 0 and 1. Use 0.01."
+        )
+    if max_lag is not None and max_lag < 1:
+        raise SchemaError(f"max_lag is {max_lag}. Use 1 or more, or None to let the data decide.")
+    known = usable(log)
+    notes = [*log.notes, *known.notes]
+    task = _Task(log, known.names, prior, fdr, seed, progress, notes)
+    with one_thread():
+        if log.schema.static:
+            return _static(task)
+        return _temporal(task, max_lag, contemporaneous)
+
+
+def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) -> CausalGraph:
+    """Logs over time: lags, tests by the past, links within a row, then the graph."""
+    prior = task.prior
+    shortest = dynamics_block(task.log, task.names, 1, prior.allows, seed=task.seed)
+    check_rows(shortest, task.log, 1)
+    if max_lag is None:
+        choice = choose_lag(task.log, task.names, prior.allows, seed=task.seed)
+        max_lag = max(choice.lags, *(p[2] for p in prior.required if len(p) == 3), 1)
+        task.notes.append(choice.note)
+    _check_required(prior, task.log, max_lag)
+    found = _assessments(task, max_lag)
+    links, effects = _links(task, found, contemporaneous)
+    return _graph(task, found, max_lag, row_edges(links, effects) if links else [])
+
+
+def _check_required(prior: Prior, log: Trajectories, max_lag: int) -> None:
+    for pair in prior.required:
+        lag = pair[2] if len(pair) == 3 else 1
+        if log.schema[pair[1]].role is Role.CONTEXT:
+            raise GraphError(
+                f"edge {pair[0]} → {pair[1]} is required, but {pair[1]!r} is a context, which "
+                "nothing in the log causes. Drop the edge or make it a state."
+            )
+        if lag > max_lag:
+            raise GraphError(
+                f"edge {pair[0]} → {pair[1]} is required at lag {lag}, but max_lag is {max_lag}. "
+                "Raise max_lag."
+            )
+
+
+def _assessments(task: _Task, max_lag: int) -> list[_Found]:
+    """The tests of states and rewards, and of actions where there are any."""
+    log, prior = task.log, task.prior
+    dynamics = dynamics_block(log, task.names, max_lag, prior.allows, seed=task.seed)
+    check_rows(dynamics, log, max_lag)
+    policy = policy_block(log, task.names, max_lag, prior.allows, seed=task.seed)
+    blocks = [b for b in (dynamics, policy) if b is not None and len(b.outcomes) and b.targets]
+    track = task.progress.task("testing edges", total=sum(len(b.targets) for b in blocks))
+    found = []
+    for block in blocks:
+        clean, said = independent(block, log, quiet=block is policy)
+        wanted = [
+            [prior.requires(c.name, t.name, c.lag) for t in clean.targets] for c in clean.candidates
+        ]
+        required = np.array(wanted, bool).reshape(len(clean.candidates), len(clean.targets))
+        assessment = assess(clean, required, track)
+        found.append(_Found(clean, assessment))
+        task.notes.extend(said)
+        if block is policy:
+            known = deterministic_actions(clean, assessment.unexplained, log, task.notes)
+            task.notes.extend(known)
+        task.notes.extend(_model_notes(clean, assessment))
+    return found
+
+
+def _model_notes(block: Block, found: Assessment) -> list[str]:
+    bent = [t.name for t, linear in zip(block.targets, found.linear, strict=True) if not linear]
+    straight = [t.name for t, linear in zip(block.targets, found.linear, strict=True) if linear]
+    notes = []
+    if straight:
+        notes.append(
+            f"{', '.join(straight)}: a linear model predicts held-out rows as well as any."
+        )
+    if bent:
+        notes.append(f"{', '.join(bent)}: a nonlinear model predicts held-out rows better.")
+    return notes
+
+
+def _links(
+    task: _Task, found: list[_Found], asked: bool | None
+) -> tuple[Contemporaneous | None, Effects]:
+    """Edges within a row, if asked for or where the past leaves clear traces of them."""
+    dynamic = task.log.schema.of(Role.STATE, Role.REWARD)
+    first = next((f for f in found if f.block.targets[0].name in dynamic), None)
+    wanted = any(len(p) == 3 and p[2] == 0 for p in task.prior.required)
+    if asked is False or first is None:
+        return None, {}
+    links = within_row(first.block, first.assessment, task.log.schema, task.prior, rate=task.fdr)
+    strength = links.skeleton.strength * links.skeleton.linked
+    np.fill_diagonal(strength, 0)
+    clear = bool(strength.max(initial=0) >= LEAST_LINK)
+    if not asked and not wanted and not clear:
+        task.notes.append("no edges within a row: the past leaves the states uncorrelated.")
+        return None, {}
+    if not asked:
+        task.notes.append(
+            f"edges within a row were looked for: the past leaves states correlated (up to "
+            f"{strength.max(initial=0):.2f}). An unobserved common cause may look the same."
+        )
+    return links, correct_lagged(first.block, first.assessment, links)
+
+
+def _graph(task: _Task, found: list[_Found], max_lag: int, within: list[Edge]) -> CausalGraph:
+    every = np.concatenate([f.assessment.tests.p_value.ravel() for f in found])
+    cut = benjamini_hochberg(every, task.fdr)
+    task.notes.append(
+        f"{int(np.isfinite(every).sum())} candidate edges tested; p ≤ {cut:.2g} holds the expected "
+        f"share of false edges at {task.fdr:g}."
+    )
+    kept: list[Edge] = list(within)
+    doubtful: list[Edge] = []
+    for f in found:
+        chance = edge_probabilities(f.assessment.tests, cut, seed=task.seed)
+        sure, unsure = lag_edges(f.assessment.tests, chance, cut)
+        kept, doubtful = kept + sure, doubtful + unsure
+    kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
+    names = task.log.schema.names
+    return CausalGraph(names, tuple(kept), tuple(doubtful), max_lag, tuple(task.notes))
+
+
+def _static(task: _Task) -> CausalGraph:
+    """A table of independent rows: one skeleton over all variables, contexts exogenous."""
+    block = static_block(task.log, task.names, seed=task.seed)
+    check_rows(block, task.log, 0)
+    ones = np.ones(len(block.targets))
+    nothing = Assessment(empty_table(block, ""), block.outcomes, ones, ones.astype(bool))
+    links = within_row(block, nothing, task.log.schema, task.prior, rate=task.fdr)
+    task.notes.append("a static table: edges within a row only, linear conditional independence.")
+    kept, _ = with_required(row_edges(links, {}), [], task.prior, static=True)
+    return CausalGraph(task.log.schema.names, tuple(kept), (), 0, tuple(task.notes))

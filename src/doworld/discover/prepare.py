@@ -1,0 +1,184 @@
+"""What in a log can be used, and what the log forbids, in words."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from doworld._core.errors import DataError, DoworldWarning
+from doworld.data import Kind, Role, Trajectories
+from doworld.discover.design import Block
+
+__all__ = ["Usable", "independent", "usable"]
+
+FEWEST_ROWS = 20
+COLLINEAR = 1e-10
+
+
+@dataclass(frozen=True)
+class Usable:
+    """Variables that vary, and notes on those that do not."""
+
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def warn(message: str) -> str:
+    """Warns and gives the message back for the notes."""
+    warnings.warn(message, DoworldWarning, stacklevel=4)
+    return message
+
+
+def usable(log: Trajectories) -> Usable:
+    """Leaves out variables that are empty or never vary, and says what that forbids.
+
+    Raises ``DataError`` where nothing is left to explain.
+    """
+    names, notes = [], []
+    for variable in log.schema.variables:
+        values = log.column(variable.name)
+        known = values[np.isfinite(values)]
+        name = variable.name
+        if not known.size:
+            notes.append(
+                warn(
+                    f"{name!r} has no values at all and was left out: no edge to or from it can be "
+                    "found. Drop the column or read the right one."
+                )
+            )
+        elif np.all(known == known[0]):
+            message = (
+                f"{name!r} is {variable.label(known[0])!s} in every row and was left out: its "
+                f"effects cannot be learned from this log. "
+            )
+            if variable.role is Role.ACTION:
+                notes.append(warn(message + "Log episodes in which it takes other values."))
+            elif variable.role is Role.STATE:
+                notes.append(warn(message + "Log situations in which it moves, or drop it."))
+            else:
+                notes.append(message + "Log environments in which it differs.")
+        else:
+            names.append(name)
+    if not any(log.schema[n].role is not Role.CONTEXT for n in names):
+        raise DataError(
+            "no state variable varies in this log, so there is nothing to explain. "
+            "Check which columns were given as state."
+        )
+    return Usable(tuple(names), tuple(notes))
+
+
+def check_rows(block: Block, log: Trajectories, max_lag: int) -> None:
+    """Raises ``DataError`` where too few complete rows are left to test anything."""
+    n = len(block.outcomes)
+    if n >= FEWEST_ROWS:
+        return
+    share = log.missing.mean(0)
+    worst = int(np.argmax(share))
+    why = (
+        f"{log.schema.names[worst]!r} is missing in {share[worst]:.0%} of the rows. Drop it, or "
+        "fill it in."
+        if share[worst] > 0.2
+        else f"The log has {log.rows} rows in {len(log)} episodes. Log more or longer episodes"
+        + (f", or lower max_lag (it is {max_lag})." if max_lag > 1 else ".")
+    )
+    raise DataError(
+        f"only {n} complete transitions are left, and {FEWEST_ROWS} is the least to test an edge. "
+        + why
+    )
+
+
+def independent(block: Block, log: Trajectories, *, quiet: bool = False) -> tuple[Block, list[str]]:
+    """Drops candidates that are an exact linear combination of those before them.
+
+    The order is states, contexts, actions, then longer lags, so the state stays and the action
+    that was computed from it goes, with a warning: no log can tell their effects apart.
+    """
+    columns = block.inputs - block.inputs.mean(0)
+    scale = columns.std(0)
+    constant = scale <= 1e-12 * np.maximum(np.abs(block.inputs).max(0), 1e-300)
+    dependent = constant | _combinations(columns / np.where(constant, 1, scale), ~constant)
+    lost = [i for i, c in enumerate(block.candidates) if any(dependent[k] for k in c.columns)]
+    if not lost:
+        return block, []
+    notes = []
+    for i in lost:
+        candidate = block.candidates[i]
+        if all(constant[k] for k in candidate.columns):
+            continue
+        if not quiet:
+            notes += _collinear_note(block, log, i, lost)
+    kept = [i for i in range(len(block.candidates)) if i not in lost]
+    return block.keep(kept), notes
+
+
+def _collinear_note(block: Block, log: Trajectories, lost: int, gone: list[int]) -> list[str]:
+    candidate = block.candidates[lost]
+    earlier = [i for i in range(lost) if i not in gone]
+    x = block.inputs[:, block.columns_of(earlier)]
+    y = block.inputs[:, candidate.columns[0]]
+    x, y = x - x.mean(0), y - y.mean()
+    weight = np.abs(np.linalg.lstsq(x, y, rcond=None)[0]) * x.std(0) / max(y.std(), 1e-300)
+    columns = {c: i for i in earlier for c in block.candidates[i].columns}
+    places = list(columns)
+    strong = {columns[places[k]] for k in np.flatnonzero(weight > 1e-4)}
+    twins = ", ".join(f"{block.candidates[i].name!r}" for i in sorted(strong))
+    role = log.schema[candidate.name].role
+    message = (
+        f"{candidate.name!r} at lag {candidate.lag} is an exact linear function of {twins} in this "
+        f"log and was left out as a cause: an edge found from {twins} may be its doing. "
+    )
+    if candidate.lag > 1:
+        return [message + "The shorter lags say it all."]
+    fix = (
+        "Log some actions chosen at random to tell them apart."
+        if role is Role.ACTION
+        else "Drop one of them, or log situations in which they differ."
+    )
+    return [warn(message + fix)]
+
+
+def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
+    """Which columns are linear combinations of earlier ones (Cholesky with skipped pivots)."""
+    n, p = columns.shape
+    square = columns.T @ columns / n
+    out = np.zeros(p, bool)
+    try:
+        pivots = np.diag(np.linalg.cholesky(square)) ** 2
+        if pivots[live].min(initial=1) > 1e-8:
+            return out
+    except np.linalg.LinAlgError:
+        pass
+    if p >= n - 1:  # selection copes with these, and every column depends on the others
+        near = np.triu(np.abs(square) > 1 - COLLINEAR, 1)
+        return near.any(0)
+    left = columns.copy()
+    for i in range(p):
+        size = float((left[:, i] ** 2).mean())
+        if live[i] and size < COLLINEAR:
+            out[i] = True
+        elif live[i]:
+            direction = left[:, i] / np.sqrt(size)
+            left[:, i + 1 :] -= np.outer(direction, direction @ left[:, i + 1 :] / n)
+    return out
+
+
+def deterministic_actions(
+    policy: Block, unexplained: np.ndarray, log: Trajectories, said: Sequence[str]
+) -> list[str]:
+    """Warns of actions that the log makes a function of what was seen, unless that was ``said``."""
+    notes = []
+    for t, target in enumerate(policy.targets):
+        share = float(unexplained[t])
+        known = any(note.startswith(f"{target.name!r} at lag 1 is an exact") for note in said)
+        if known or share > 1e-4 or log.schema[target.name].kind is Kind.CATEGORICAL:
+            continue
+        notes.append(
+            warn(
+                f"action {target.name!r} is a function of the state in this log (all but "
+                f"{share:.1g} of its variance is explained): its effects cannot be told from the "
+                "state's own, and do() on it reaches outside the data. Log some actions chosen at "
+                "random."
+            )
+        )
+    return notes

@@ -1,0 +1,86 @@
+"""Logs that forbid an answer say which, and logs too small say how small."""
+
+import numpy as np
+import pytest
+from logs import linear_world, make_log, pairs
+
+from doworld._core.errors import DataError, DoworldWarning
+from doworld.discover import discover
+
+
+def chain(rows=400, seed=0):
+    matrix = np.array([[0.5, 0.6], [0.0, 0.5]])
+    return linear_world(matrix, rows, np.random.default_rng(seed))
+
+
+def test_constant_state():
+    x = np.c_[chain(), np.full(400, 3.0)]
+    with pytest.warns(DoworldWarning, match="'c' is 3.0 in every row"):
+        graph = discover(make_log([x], state=list("abc")))
+    assert pairs(graph) == {("a", "a"), ("a", "b"), ("b", "b")}
+    assert any("'c'" in note for note in graph.notes)
+
+
+def test_column_without_values():
+    x = np.c_[chain(), np.full(400, np.nan)]
+    with pytest.warns(DoworldWarning, match="'c' has no values at all"):
+        graph = discover(make_log([x], state=list("abc")))
+    assert ("a", "b") in pairs(graph)
+
+
+def test_action_that_never_varies():
+    x = np.c_[chain(), np.ones(400)]
+    with pytest.warns(DoworldWarning, match="effects cannot be learned") as seen:
+        discover(make_log([x], state=list("ab"), action=["u"]))
+    assert "other values" in str(seen[0].message)
+
+
+def test_action_that_is_a_function_of_the_state():
+    x = chain()
+    x = np.c_[x, -0.7 * x[:, 0]]
+    with pytest.warns(DoworldWarning, match="'u'.*exact linear function of 'a'"):
+        graph = discover(make_log([x], state=list("ab"), action=["u"]))
+    assert ("u", "b") not in pairs(graph)
+
+
+def test_action_that_is_a_bent_function_of_the_state():
+    rng = np.random.default_rng(0)
+    y, u = np.zeros(800), np.zeros(800)
+    for t in range(799):
+        u[t] = np.tanh(y[t])
+        y[t + 1] = 0.5 * y[t] - 0.5 * u[t] + rng.standard_normal()
+    u[-1] = np.tanh(y[-1])
+    with pytest.warns(DoworldWarning, match="'u' is a function of the state"):
+        discover(make_log([np.c_[y, u]], state=["y"], action=["u"]))
+
+
+def test_identical_columns():
+    x = chain()
+    with pytest.warns(DoworldWarning, match="'a2'.*linear function of 'a'"):
+        graph = discover(make_log([np.c_[x, x[:, 0]]], state=["a", "b", "a2"]))
+    assert ("a", "b") in pairs(graph)
+
+
+def test_one_short_episode():
+    with pytest.raises(DataError, match="only 7 complete transitions"):
+        discover(make_log([chain(8)], state=list("ab")))
+
+
+def test_missing_values_are_named():
+    x = chain(100)
+    x[::2, 1] = np.nan
+    with pytest.raises(DataError, match="'b' is missing in 50% of the rows"):
+        discover(make_log([x], state=list("ab")))
+
+
+def test_nothing_varies():
+    with (
+        pytest.warns(DoworldWarning),
+        pytest.raises(DataError, match="nothing to explain"),
+    ):
+        discover(make_log([np.ones((50, 1))], state=["a"]))
+
+
+def test_constant_context_is_noted_without_a_warning():
+    graph = discover(make_log([np.c_[chain(), np.ones(400)]], state=list("ab"), context=["g"]))
+    assert any("'g' is 1.0 in every row" in note for note in graph.notes)
