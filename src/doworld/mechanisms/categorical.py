@@ -65,6 +65,7 @@ class CategoricalBank(StochasticBank):
         top_key, rest_key = jax.random.split(key)
         top = jax.random.gumbel(top_key, logits.shape[:-1])[..., None]
         free = jax.random.gumbel(rest_key, logits.shape) + logits
-        capped = -jnp.log(jnp.exp(-top) + jnp.exp(-free))
+        # kept below the top by more than rounding, so that the observed level always wins
+        capped = jnp.minimum(-jnp.logaddexp(-top, -free), top - 1e-3)
         chosen = jax.nn.one_hot(value.astype(jnp.int32), logits.shape[-1], dtype=bool)
         return jnp.where(chosen, top, capped) - logits

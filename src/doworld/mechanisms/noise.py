@@ -13,6 +13,8 @@ GRID = np.array([-3.0, -2.25, -1.65, -1.28, -0.85, -0.45, 0.0, 0.45, 0.85, 1.28,
 def fit_knots(residuals: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " knots"]:
     """The quantiles of ``residuals`` at the normal levels of ``GRID``, strictly increasing.
 
+    Gaps stay above float32's resolution even where the residuals hardly vary.
+
     With few rows the quantiles are drawn towards those of a normal of the same spread.
     """
     from scipy.stats import norm
@@ -20,7 +22,10 @@ def fit_knots(residuals: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " knot
     clean = residuals[np.isfinite(residuals)]
     if len(clean) < 20:
         return GRID.copy()
-    spread = max(float(np.std(clean)), 1e-12)
+    size = float(np.sqrt(np.mean(clean**2)))
+    if size < 1e-12:
+        return GRID.copy()
+    spread = max(float(np.std(clean)), 1e-2 * size)
     normal = np.mean(clean) + spread * GRID
     trust = len(clean) / (len(clean) + 200.0)
     knots = trust * np.quantile(clean, norm.cdf(GRID)) + (1 - trust) * normal

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from doworld._core.errors import DataError
 from doworld._core.progress import Track
 from doworld.mechanisms import CategoricalBank, ensemble, renewed
 from doworld.model.closed import wiring
@@ -65,6 +66,11 @@ def fit_categorical(
     for i in range(n):
         rows, held = design.rows[usable[i] & ~design.held], design.rows[usable[i] & design.held]
         held = held if len(held) else rows
+        if not len(rows):
+            raise DataError(
+                f"variable number {int(parents.targets[i])} and all its parents are never logged "
+                "together, so it cannot be learned. Fill the gaps or drop the variable."
+            )
         held_rows[i] = rng.choice(held, MOST_HELD)
         units = design.unit[usable[i] & ~design.held]
         for m in range(members):

@@ -28,6 +28,7 @@ def open_loop_likelihood(
     squared = np.where(seen & np.isfinite(forecast), (forecast - truth) ** 2, np.nan)
     squared = np.where(np.isfinite(forecast), squared, 1e12)
     ahead = [h - 1 for h in (1, 2, 4, 8, 16, 32, 64, 100) if h <= steps]
-    with np.errstate(all="ignore"):
-        rmse = np.sqrt(np.nanmean(squared, 0))[ahead]
+    known = np.isfinite(squared)
+    total, count = np.where(known, squared, 0.0).sum(0), known.sum(0)
+    rmse = np.sqrt(np.where(count, total / np.maximum(count, 1), 1.0))[ahead]
     return -np.log(np.maximum(rmse, 1e-9)).mean(0) - 0.5 * np.log(2 * np.pi * np.e)

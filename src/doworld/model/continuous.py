@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from doworld._core.progress import Progress
-from doworld.data import Trajectories
+from doworld.data import Role, Trajectories
 from doworld.mechanisms import AbstractBank, LinearBank, ensemble
 from doworld.model.choose import open_loop_likelihood
 from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank, wiring
@@ -26,6 +26,9 @@ GOOD_ENOUGH = 1e-3
 
 FEWEST_ROWS = 200
 """Transitions below which a network is not tried."""
+
+FEWEST_STARTS = 20
+"""Starts of rollouts below which those with gaps in their window are taken too."""
 
 SIMPLER = 0.02
 """Log likelihood per row that a richer family must gain before it is preferred."""
@@ -51,8 +54,13 @@ def rollouts(log: Trajectories, data: Design, settings: NeuralSettings) -> Rollo
     held_row[data.rows[data.held]] = True
     before = np.concatenate([[0], np.cumsum(held_row)])
 
+    sources = log.schema.positions(Role.STATE, Role.ACTION, Role.CONTEXT)
+    gaps = np.concatenate([[0], np.cumsum(~data.observed[:, sources].all(1))])
+
     def starts(steps: int) -> np.ndarray:
-        return log.windows(data.lags + steps) + data.lags - 1
+        first = log.windows(data.lags + steps) + data.lags - 1
+        whole = first[gaps[first + 1] == gaps[first + 1 - data.lags]]
+        return whole if len(whole) >= FEWEST_STARTS else first
 
     while True:
         train: dict[int, np.ndarray] = {}
@@ -62,7 +70,7 @@ def rollouts(log: Trajectories, data: Design, settings: NeuralSettings) -> Rollo
             train[steps] = first[clean]
         first = starts(longest)
         held = first[held_row[first + 1]]
-        enough = min(len(t) for t in train.values()) >= 20 and len(held) >= 8
+        enough = min(len(t) for t in train.values()) >= FEWEST_STARTS and len(held) >= 8
         if enough or longest == 1:
             break
         longest = max(1, longest // 2)

@@ -1,6 +1,7 @@
 """From a log and a graph to the arrays that mechanisms are fitted on."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -100,7 +101,7 @@ def _scaling(log: Trajectories, values: np.ndarray) -> tuple[np.ndarray, np.ndar
 def _fill(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Gaps filled forward within the episode, then by 0 (the mean)."""
     filled = values.copy()
-    for a, b in zip(starts[:-1], starts[1:], strict=True):
+    for a, b in pairwise(starts):
         part = filled[a:b]
         gap = np.isnan(part)
         if gap.any():
@@ -111,11 +112,11 @@ def _fill(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def _units(log: Trajectories, rows: np.ndarray) -> np.ndarray:
-    """Episodes, or some fifty blocks of consecutive rows where there are few episodes."""
+    """Episodes, or blocks of consecutive rows (five to fifty of them) where episodes are few."""
     episode = log.episode_of_row[rows]
     if len(log) >= 20 or log.schema.static:
         return episode if not log.schema.static else np.arange(len(rows))
-    size = max(20, len(rows) // 50)
+    size = max(1, min(max(20, len(rows) // 50), len(rows) // 5))
     block = np.zeros(len(rows), np.int64)
     count = 0
     for number in np.unique(episode):

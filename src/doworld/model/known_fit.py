@@ -30,6 +30,29 @@ def _columns(log: Trajectories, data: Design, laws: tuple[Known, ...]) -> np.nda
     return out
 
 
+def _locations(bank: KnownBank, data: Design, columns: np.ndarray) -> np.ndarray:
+    """The laws' values on every row; raises ``GraphError`` for a law that cannot be evaluated."""
+    inputs = np.stack([data.gather(c, data.rows) for c in columns], 1).astype(np.float32)
+    names = ", ".join(law.target for law in bank.known)
+    try:
+        out = np.asarray(jax.vmap(bank.location)(jnp.asarray(inputs)))
+    except Exception as error:
+        text = str(error).split("\n", 1)[0]
+        raise GraphError(
+            f"a known law (of {names}) cannot be evaluated: {type(error).__name__}: {text}. Write "
+            "it with jax.numpy, one keyword argument a parent, and return one number."
+        ) from error
+    wrong = [
+        law.target for law, o in zip(bank.known, out.T, strict=True) if not np.isfinite(o).all()
+    ]
+    if wrong:
+        raise GraphError(
+            f"the known law of {', '.join(wrong)} gives NaN or infinity on rows of the log. Mend "
+            "the function, or keep it finite with jax.numpy.where."
+        )
+    return out
+
+
 def fit_known(
     log: Trajectories, data: Design, plan: Parents, laws: tuple[Known, ...]
 ) -> tuple[KnownBank, list[Fit]]:
@@ -57,11 +80,13 @@ def fit_known(
     }
     bank = ensemble(KnownBank, leaves, known=laws)
     first = jax.tree.map(lambda leaf: leaf[0], bank)
-    inputs = np.stack([data.gather(c, data.rows) for c in columns], 1).astype(np.float32)
-    error = data.values[data.rows][:, plan.targets] - np.asarray(jax.vmap(first.location)(inputs))
+    error = data.values[data.rows][:, plan.targets] - _locations(first, data, columns)
     whole = [data.complete(int(t), columns[i]) for i, t in enumerate(plan.targets)]
     sigma = np.array(
-        [max(float(np.sqrt(np.mean(e[w] ** 2))), 1e-6) for e, w in zip(error.T, whole, strict=True)]
+        [
+            max(float(np.sqrt(np.mean(e[w] ** 2))) if w.any() else 1.0, 1e-6)
+            for e, w in zip(error.T, whole, strict=True)
+        ]
     )
     likely = -np.log(sigma) - 0.5 * np.log(2 * np.pi * np.e)
     fits = [

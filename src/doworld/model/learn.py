@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jax
@@ -48,14 +48,12 @@ class Settings:
 
     members: int = 5
     structures: int = 3
-    neural: NeuralSettings | None = NeuralSettings()
-    budget: Budget = Budget()
+    neural: NeuralSettings | None = field(default_factory=NeuralSettings)
+    budget: Budget = field(default_factory=Budget)
 
 
 def _check(log: Trajectories, graph: CausalGraph, known: tuple[Known, ...]) -> None:
-    for law in known:
-        for name in (law.target, *(source for _, source, _ in law.parents)):
-            log.schema.position(name)
+    _check_laws(log, known)
     if graph.names != log.schema.names:
         raise GraphError(
             f"the graph is about {', '.join(graph.names)}, but the log has "
@@ -64,6 +62,26 @@ def _check(log: Trajectories, graph: CausalGraph, known: tuple[Known, ...]) -> N
         )
     if not log.schema.of(Role.STATE):
         raise SchemaError("the log has no state variable, so there is nothing to learn. Name one.")
+
+
+def _check_laws(log: Trajectories, known: tuple[Known, ...]) -> None:
+    targets = [law.target for law in known]
+    for law in known:
+        variable = log.schema[law.target]
+        for _, source, _ in law.parents:
+            log.schema.position(source)
+        if targets.count(law.target) > 1:
+            raise GraphError(f"{law.target!r} has two known laws. Give one.")
+        if variable.role not in (Role.STATE, Role.REWARD):
+            raise GraphError(
+                f"{law.target!r} is {variable.role.value}, and only states and rewards follow a "
+                "law. Drop the law, or read the log with that column as a state."
+            )
+        if variable.kind in (Kind.CATEGORICAL, Kind.BINARY):
+            raise GraphError(
+                f"{law.target!r} is {variable.kind.value}, and a known law gives numbers. Drop the "
+                "law and let the mechanism be learned."
+            )
 
 
 def _typical(log: Trajectories) -> np.ndarray:
@@ -103,7 +121,7 @@ def fit(
     schema = log.schema
     graph_of = _with_laws(graph, known)
     structural, plan, data = plan_of(log, graph_of, settings, seed)
-    store = Checkpoint(checkpoint, _fingerprint(log, graph, settings, seed))
+    store = Checkpoint(checkpoint, _fingerprint(log, graph_of, settings, seed))
     wire = _Wiring(log, graph_of, data)
     banks, fits = _banks(log, data, plan, wire, settings, known, seed, progress, store)
     dynamics = wire(banks)
@@ -112,7 +130,7 @@ def fit(
         low, high = np.nanmin(log.values, 0), np.nanmax(log.values, 0)
     return WorldModel(
         schema=schema,
-        graph=graph,
+        graph=graph_of,
         dynamics=dynamics,
         center=data.center,
         scale=data.scale,
@@ -168,7 +186,9 @@ def plan_of(
 
 def _fingerprint(log: Trajectories, graph: CausalGraph, settings: Settings, seed: int) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(log.values).tobytes())
-    digest.update(repr((log.schema, graph.links, graph.doubtful, settings, seed)).encode())
+    digest.update(np.ascontiguousarray(log.starts, np.int64).tobytes())
+    about = (log.schema, graph.links, graph.doubtful, graph.max_lag, settings, seed)
+    digest.update(repr(about).encode())
     return digest.hexdigest()
 
 
@@ -184,6 +204,9 @@ class _Wiring:
         with np.errstate(all="ignore"):
             span = data.values.max(0) - data.values.min(0)
             guard = [data.values.min(0) - WIDEST * span, data.values.max(0) + WIDEST * span]
+            # bounds that the log itself oversteps would cut logged values off
+            scaled[0] = np.minimum(scaled[0], data.values.min(0))
+            scaled[1] = np.maximum(scaled[1], data.values.max(0))
         scaled = np.clip(scaled, *guard)
         self.lower, self.upper = np.where(kinds, [[-np.inf], [np.inf]], scaled)
 

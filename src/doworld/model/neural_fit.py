@@ -68,7 +68,8 @@ def _start(
     skip, bias = np.zeros((members, n, k)), np.zeros((members, n))
     every = np.unique(np.concatenate(train))
     for i in range(n):
-        seen = design.observed[:, parents.targets[i]]
+        seen = np.zeros(len(design.values), bool)
+        seen[design.rows[design.complete(int(parents.targets[i]), parents.columns[i][used[i]])]] = 1
 
         def course(at: np.ndarray, i: int = i) -> tuple[np.ndarray, np.ndarray]:
             raw = _inputs(design, parents, i, at)
@@ -78,13 +79,16 @@ def _start(
                 y = y - design.values[at - 1, parents.targets[i]]
             return raw - chain[i] * newer, y
 
+        if not seen[every].any():
+            continue  # nothing to learn from; persistence, or the mean, stays
         x, y = course(every[seen[every]])
         deviation = x.std(0)
         shift[i] = x.mean(0)
         spread[i] = np.where(deviation > 1e-6, 1 / np.maximum(deviation, 1e-6), 0.0) * used[i]
         scale[i] = max(float(y.std()), 1e-6)
         for m in range(members):
-            x, y = course(train[m][seen[train[m]]])
+            own = train[m][seen[train[m]]]
+            x, y = course(own if len(own) else every[seen[every]])
             x, y = (x - shift[i]) * spread[i] * parents.mask[m, i], y / scale[i]
             gram = x.T @ x / len(x) + settings.ridge * np.eye(k)
             skip[m, i] = np.linalg.solve(gram, x.T @ (y - y.mean()) / len(x))
