@@ -48,7 +48,8 @@ def evaluate(
     """Compare a model's forecasts with a new log.
 
     Stands beside persistence (nothing changes) and a linear model. Logged actions and
-    contexts are given over the horizon, states are not. The log is read as the model's own was; state what differs.
+    contexts are given over the horizon, states are not. The log is read as the model's
+    own was; state what differs.
 
     \b
       doworld evaluate model run8.csv --horizon 60

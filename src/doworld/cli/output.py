@@ -25,7 +25,7 @@ def plain(value: Any) -> Any:
 
 def print_json(value: Any) -> None:
     """Prints one JSON value to standard output."""
-    print(json.dumps(plain(value), ensure_ascii=False, indent=1))
+    print(json.dumps(plain(value), ensure_ascii=False))
 
 
 def show(renderable: Any) -> None:
@@ -56,10 +56,9 @@ def emit_answer(answer: Any, *, as_json: bool, out: str | None) -> None:
     else:
         show(answer)
     if out:
-        from doworld.session.report import Report, answer_section
+        from doworld.session.report import answer_report
 
-        title = f"doworld {answer.query.kind}"
-        write_html(out, Report(title, sections=(answer_section(answer),)).html())
+        write_html(out, answer_report(answer).html())
 
 
 def write_html(path: str, text: str) -> None:

@@ -123,7 +123,9 @@ class Reading:
     def _load(cls, path: Path) -> "Reading":
         try:
             data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-            lists = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+            lists: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in data.items()
+            }
             return cls(**lists)
         except (ValueError, TypeError, AttributeError):
             raise ModelFileError(

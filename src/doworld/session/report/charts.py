@@ -11,6 +11,9 @@ from doworld.session.report.page import esc
 __all__ = ["actions", "coverage", "errors", "fan"]
 
 BLUE, ORANGE, INK, GREY = "#2b5fc7", "#c8620c", "#1b2333", "#8a94a6"
+OUTSIDE = 0.5
+"""Support below which an answer is drawn as one outside its data."""
+
 LINES = ("#2b5fc7", "#c8620c", "#1f8468", "#7f46a8", "#b3362b", "#3c8ea8", "#8a7a1f", "#5b667a")
 
 
@@ -36,20 +39,32 @@ def fan(series: Series, answer: Answer) -> str:
     if series.estimate is None:
         body += _sign(frame, "no number: the data cannot answer")
     else:
-        dash = ' stroke-dasharray="4 4"' if answer.status.value == "bounded" else ""
-        body += _band(frame, xs, series.lower, series.upper, strength=0.16, dash=dash)
-        body += _band(frame, xs, series.half_lower, series.half_upper, strength=0.24)
+        for part, colour in _runs(series):
+            cut = [xs[i] for i in part]
+            for low, high, strength in (
+                (series.lower, series.upper, 0.16),
+                (series.half_lower, series.half_upper, 0.24),
+            ):
+                body += _band(
+                    frame, cut, _of(low, part), _of(high, part), strength=strength, colour=colour
+                )
         body += (
             f'<path d="{path(frame, past_x, series.past)}" fill="none" stroke="{INK}" '
             'stroke-width="1.3" stroke-opacity=".75"/>'
         )
         mark = "" if len(xs) > 1 else _dot(frame, xs[0], series.estimate[0])
-        body += (
-            f'<path d="{path(frame, xs, series.estimate)}" fill="none" stroke="{BLUE}" '
-            f'stroke-width="2.2" stroke-linejoin="round"/>{mark}'
-        )
+        for part, colour in _runs(series):
+            way = path(frame, [xs[i] for i in part], [series.estimate[i] for i in part])
+            dash = ' stroke-dasharray="5 4"' if colour == GREY else ""
+            body += (
+                f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="2.2" '
+                f'stroke-linejoin="round"{dash}/>'
+            )
+        body += mark
         body += _support(frame, xs, series.support)
-    return frame.svg(body, title=series.variable, side=series.unit, below=unit, labels=labels)
+    return frame.svg(
+        body, title=series.variable, side=series.unit, below=f"{unit} from row 0", labels=labels
+    )
 
 
 def _dot(frame: Frame, x: float, y: float) -> str:
@@ -70,7 +85,7 @@ def _band(
     high: Sequence[float] | None,
     *,
     strength: float,
-    dash: str = "",
+    colour: str = BLUE,
 ) -> str:
     if low is None or high is None:
         return ""
@@ -78,12 +93,30 @@ def _band(
         x = frame.px(xs[0])
         return (
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{frame.py(low[0]):.1f}" '
-            f'y2="{frame.py(high[0]):.1f}" stroke="{BLUE}" stroke-width="10" '
+            f'y2="{frame.py(high[0]):.1f}" stroke="{colour}" stroke-width="10" '
             f'stroke-opacity="{strength}"/>'
         )
     way = f"{path(frame, xs, high)} {path(frame, xs[::-1], low[::-1], start='L')} Z"
-    edge = f' stroke="{BLUE}" stroke-opacity=".6"{dash}' if dash else ""
-    return f'<path d="{way}" fill="{BLUE}" fill-opacity="{strength}"{edge}/>'
+    return f'<path d="{way}" fill="{colour}" fill-opacity="{strength}"/>'
+
+
+def _of(values: Sequence[float] | None, part: Sequence[int]) -> list[float] | None:
+    return None if values is None else [values[i] for i in part]
+
+
+def _runs(series: Series) -> list[tuple[list[int], str]]:
+    """Rows inside the data in blue and outside in grey; runs share the row where they meet."""
+    count = len(series.rows)
+    inside = [s >= OUTSIDE for s in series.support] or [True] * count
+    runs: list[tuple[list[int], str]] = []
+    for i in range(count):
+        colour = BLUE if inside[i] else GREY
+        if runs and runs[-1][1] == colour:
+            runs[-1][0].append(i)
+        else:
+            before = [runs[-1][0][-1]] if runs else []
+            runs.append(([*before, i], colour))
+    return runs
 
 
 def _done(frame: Frame, answer: Answer, step: float, variable: str) -> str:

@@ -39,7 +39,8 @@ class Section:
     def html(self, number: int) -> str:
         """The section as markup with an anchor."""
         lead = f'<p class="lead">{esc(self.lead)}</p>' if self.lead else ""
-        return f'<section id="s{number}"><h2>{esc(self.title)}</h2>{lead}\n{self.body}\n</section>'
+        head = f"<h2>{esc(self.title)}</h2>" if self.title else ""
+        return f'<section id="s{number}">{head}{lead}\n{self.body}\n</section>'
 
 
 @dataclass(frozen=True)

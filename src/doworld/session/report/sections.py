@@ -8,7 +8,6 @@ import numpy as np
 from doworld.data import Role, Schema
 from doworld.graph import CausalGraph
 from doworld.query import Answer, Status
-from doworld.query.words import phrase
 from doworld.session.report import charts
 from doworld.session.report.network import COLOURS, EXTRA, MISSED, drawing, matrix
 from doworld.session.report.page import (
@@ -31,6 +30,12 @@ __all__ = [
     "table_section",
 ]
 
+TITLES = {
+    "predict": "What will happen",
+    "do": "What if we intervene",
+    "counterfactual": "What would have happened",
+    "plan": "What to do",
+}
 MOST_NODES, MOST_LINES = 26, 110
 
 
@@ -173,12 +178,7 @@ def calibration_section(model: Any, *, title: str = "How honest its intervals ar
 
 def answer_section(answer: Answer, *, title: str = "") -> Section:
     """An answer: whether it is founded, its fan charts, and what it rests on."""
-    heading = title or {
-        "predict": "What will happen",
-        "do": "What if we intervene",
-        "counterfactual": "What would have happened",
-        "plan": "What to do",
-    }.get(answer.query.kind, "Answer")
+    heading = title or TITLES.get(answer.query.kind, "Answer")
     kind, text = {
         Status.IDENTIFIED: ("good", "identified: the data can answer"),
         Status.BOUNDED: ("warn", "bounded: the interval is a bound"),
@@ -186,19 +186,38 @@ def answer_section(answer: Answer, *, title: str = "") -> Section:
     }[answer.status]
     why = answer.why
     parts = [f'<p><span class="pill {kind}">{text}</span></p>']
-    done = [phrase(i) for i in getattr(answer.query, "interventions", ())]
-    if done:
-        parts.append(paragraph("Done: " + "; ".join(done) + "."))
+    if why.outside is not None:
+        when = f"{why.outside * answer.step:.4g} {answer.time_unit}" if answer.step else "the start"
+        parts[0] = (
+            parts[0][:-4] + f' <span class="pill warn">outside its data from {esc(when)}</span></p>'
+        )
     if answer.fix:
         parts.append(callout(answer.fix, "bad" if kind == "bad" else "warn"))
     parts += [callout(w, "warn") for w in why.warnings]
     if answer.actions:
         parts.append(_plan(answer))
-    parts.append(grid([_figure(s, answer) for s in answer.series]))
+    parts.append(grid([_figure(s, answer) for s in answer.series]) + _key(answer))
     if why.support:
         parts.append(paragraph(why.support))
     parts.append(_grounds(answer))
     return Section(heading, "".join(parts), why.summary)
+
+
+def _key(answer: Answer) -> str:
+    """What the marks of a fan chart mean."""
+    half = f"rgba(43,95,199,{0.4})"
+    keys = [
+        f'<i style="border-color:{charts.BLUE}"></i>the middle',
+        f'<i class="box" style="background:{half}"></i>half of the futures',
+        f'<i class="box" style="background:rgba(43,95,199,.16)"></i>{answer.level:.0%}',
+        f'<i class="dash" style="border-color:{charts.GREY}"></i>outside the data',
+        '<i class="box" style="background:rgba(179,54,43,.7)"></i>support is thin',
+    ]
+    if any(s.past for s in answer.series):
+        keys.append(f'<i style="border-color:{charts.INK};border-width:2px"></i>logged')
+    if getattr(answer.query, "interventions", ()):
+        keys.append('<i class="box" style="background:rgba(200,98,12,.14)"></i>where we intervene')
+    return f'<div class="legend">{"".join(f"<span>{k}</span>" for k in keys)}</div>'
 
 
 def _plan(answer: Answer) -> str:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from doworld.query import Answer
 from doworld.session.report.page import Markup, Report, Section, facts, table
 from doworld.session.report.sections import (
     answer_section,
@@ -12,7 +13,7 @@ from doworld.session.report.sections import (
     notes_section,
 )
 
-__all__ = ["model_report", "tour_report"]
+__all__ = ["answer_report", "model_report", "tour_report"]
 
 
 def model_report(
@@ -29,6 +30,12 @@ def model_report(
         sections.append(fit_section(evaluation))
     sections += [calibration_section(model), notes_section((*model.graph.notes, *model.notes))]
     return Report(title, intro, tuple(sections))
+
+
+def answer_report(answer: Answer) -> Report:
+    """One answer as a page of its own."""
+    section = answer_section(answer)
+    return Report(section.title, section.lead, (Section("", section.body),))
 
 
 def tour_report(tour: Any) -> Report:
