@@ -95,10 +95,11 @@ def _closed_banks(
 ) -> tuple[tuple[AbstractBank, ...], dict[int, str]]:
     families = {i: "linear" if f.degree == 1 else "polynomial" for i, f in best.items()}
     banks: list[AbstractBank] = []
-    for family, make in (("linear", linear_bank), ("polynomial", polynomial_bank)):
-        own = [i for i in best if families[i] == family]
-        if own:
-            banks.append(make([best[i] for i in own], plan.of(own)))
+    # one bank a degree: coefficients are padded to the widest of a bank, to the power of its degree
+    for degree in sorted({f.degree for f in best.values()}):
+        own = [i for i, f in best.items() if f.degree == degree]
+        make = linear_bank if degree == 1 else polynomial_bank
+        banks.append(make([best[i] for i in own], plan.of(own)))
     return tuple(banks), families
 
 
