@@ -62,7 +62,8 @@ def replay(env_id, episode, setting=()):
         setattr(env.unwrapped, name, value)
     rows = [env.reset(seed=int(episode.label.split()[-1]))[0]]
     for action in episode.column("action")[:-1]:
-        given = int(action) if isinstance(env.action_space, spaces.Discrete) else np.array([action], np.float32)
+        discrete = isinstance(env.action_space, spaces.Discrete)
+        given = int(action) if discrete else np.array([action], np.float32)
         rows.append(env.step(given)[0])
     env.close()
     return np.array(rows)
