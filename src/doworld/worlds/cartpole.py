@@ -16,7 +16,7 @@ from jaxtyping import Float
 from doworld._core.errors import MissingExtraError
 from doworld.graph import CausalGraph, Edge
 
-__all__ = ["NAMES", "STATE", "published_graph", "replay"]
+__all__ = ["NAMES", "STATE", "alive", "published_graph", "replay"]
 
 STATE = ("x", "x_dot", "theta", "theta_dot")
 NAMES = (*STATE, "action", "gravity", "length")
@@ -36,6 +36,11 @@ def published_graph() -> CausalGraph:
     }
     links = tuple(Edge(source, target) for target, sources in rows.items() for source in sources)
     return CausalGraph(NAMES, links)
+
+
+def alive(rows: Float[np.ndarray, "rows 4"]) -> bool:
+    """Whether CartPole-v1 would go on through all rows: |x| ≤ 2.4 m and |θ| ≤ 12°."""
+    return bool(np.all(np.abs(rows[:, 0]) <= 2.4) and np.all(np.abs(rows[:, 2]) <= np.pi / 15))
 
 
 def replay(
