@@ -183,18 +183,7 @@ def _reference(schema, coding, weights, mid, spread):
 
 
 def _no_baseline(schema, lags) -> LinearBaseline:
-    rows = lags + 2
-    log = Trajectories(
-        schema=schema,
-        values=np.zeros((rows, len(schema))),
-        starts=np.array([0, rows]),
-        times=np.arange(rows, dtype=float),
-        environment=np.zeros(1, int),
-        terminated=np.zeros(1, bool),
-        truncated=np.ones(1, bool),
-        labels=("0",),
-    )
-    return LinearBaseline.fit(log, lags)
+    return LinearBaseline.fit(log_of(schema, [np.zeros((lags + 2, len(schema)))]), lags)
 
 
 HEATER = (
@@ -251,3 +240,29 @@ def machine(**options) -> WorldModel:
     weight[..., 1:4] = [0.0, 1.0, 2.0]
     dynamics = eqx.tree_at(lambda d: d.banks[0].weight, model.dynamics, jnp.asarray(weight))
     return replace(model, dynamics=dynamics)
+
+
+def log_of(schema: Schema, episodes) -> Trajectories:
+    """A log of episodes given as arrays of rows in the schema's columns."""
+    lengths = [len(e) for e in episodes]
+    return Trajectories(
+        schema=schema,
+        values=np.concatenate(episodes),
+        starts=np.concatenate([[0], np.cumsum(lengths)]),
+        times=np.concatenate([np.arange(n, dtype=float) for n in lengths]),
+        environment=np.zeros(len(lengths), int),
+        terminated=np.zeros(len(lengths), bool),
+        truncated=np.ones(len(lengths), bool),
+        labels=tuple(str(i) for i in range(len(lengths))),
+    )
+
+
+def heater_rows(rng, rows, *, sigma=0.1):
+    """Rows of the heater under random heating."""
+    x = np.zeros((rows, 4))
+    x[:, 2], x[:, 3] = rng.normal(size=rows), 0.5
+    for t in range(rows - 1):
+        noise = sigma * rng.normal(size=2)
+        x[t + 1, 0] = 0.8 * x[t, 0] + 0.5 * x[t, 2] + 0.2 * x[t, 3] + noise[0]
+        x[t + 1, 1] = 0.5 * x[t, 1] + x[t, 0] + noise[1]
+    return x

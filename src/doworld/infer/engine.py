@@ -65,9 +65,8 @@ def mirrored_noise(
     out = []
     for bank, own, other in zip(dynamics.banks, draws, more, strict=True):
         mirror = -own if isinstance(bank, InvertibleBank) else other
-        pair = [a.reshape(worlds, half, *a.shape[1:]) for a in (own, mirror)]
-        whole = jnp.concatenate(pair, 1)[:, :samples]
-        out.append(whole.reshape(worlds * samples, *own.shape[1:]))
+        pairs = jnp.stack([own, mirror], 1).reshape(worlds, 2 * half, *own.shape[1:])
+        out.append(pairs[:, :samples].reshape(worlds * samples, *own.shape[1:]))
     return tuple(out)
 
 

@@ -43,10 +43,16 @@ def _rows(value: Any) -> Any:
     if isinstance(value, Mapping) and "columns" not in value:
         columns = {}
         for name, cell in value.items():
-            many = isinstance(cell, list | tuple | np.ndarray)
-            columns[str(name)] = tuple(cell) if many else (cell,)
+            many = hasattr(cell, "__len__") and not isinstance(cell, str)
+            columns[str(name)] = tuple(_plain(c) for c in (cell if many else (cell,)))
         return Rows(columns=columns)
     return value
+
+
+def _plain(cell: Any) -> Any:
+    """A NumPy scalar as Python's own; NaN, which JSON does not know, as None."""
+    cell = cell.item() if isinstance(cell, np.generic) else cell
+    return None if isinstance(cell, float) and np.isnan(cell) else cell
 
 
 Given = Annotated[Rows, BeforeValidator(_rows)]
