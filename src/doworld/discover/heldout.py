@@ -83,7 +83,7 @@ def nested_test(
 
     As every fold also trains the others' d, under no effect T is not normal but behaves as
     (c − q)/√c with c ~ χ² on the q = ``terms`` that the larger model adds; the p-value is that of
-    c = ((T + √(T² + 4q))/2)².
+    c = ((T + √(T² + 4q))/2)², in Fisher's F because the spread itself comes from few units.
 
     In a noise-free system e ≈ d, the sums are heavy-tailed and few units dominate; there each
     unit's sum is also divided by its own spread, and the better of the two tests counts double.
@@ -97,7 +97,7 @@ def nested_test(
     p = float(stats.t.sf(score, freedom))
     if not noise_free:
         chi = ((score + np.sqrt(score**2 + 4 * terms)) / 2) ** 2
-        p = max(p, float(stats.chi2.sf(chi, terms)))
+        p = max(p, float(stats.f.sf(chi / terms, terms, freedom)))
     else:
         spread = np.sqrt(np.bincount(units.unit, product**2, units.count))
         own = np.divide(sums, spread, out=np.zeros_like(sums), where=spread > 0)
