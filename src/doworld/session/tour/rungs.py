@@ -190,10 +190,7 @@ def check_counterfactual(
     happened = np.array([fact for _, fact in truth])
     true = np.array([rows for rows, _ in truth])
     spread = _spread(log)
-    error = errors(np.array(ours), np.array(truth), spread)
-    facts = np.array(
-        [np.stack([e.column(n) for n in STATE], 1)[at + 1 : at + 1 + HORIZON] for e in long]
-    )
+    error = errors(np.array(ours), true, spread)
     beside = {
         "monolith": percent(errors(np.array(theirs), true, spread)),
         "the fact itself": percent(errors(happened, true, spread)),
