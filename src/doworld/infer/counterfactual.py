@@ -241,13 +241,9 @@ def _answer(fact: _Fact, query: Counterfactual, rows, out, key) -> Answer:
         paths=draws.paths,
         cut=setup.done.cut,
         trust=setup.trust,
+        fact=~fact.reached,
     )
-    total = np.where(fact.reached, found.total, 1.0) * _certainty(fact)
-    found = replace(
-        found,
-        total=total,
-        local=np.where(fact.reached, found.local, 1.0),
-    )
+    found = replace(found, total=found.total * _certainty(fact))
     when = np.flatnonzero(fact.reached.any(1))
     begin = when[0] if len(when) else 0
     ahead = np.maximum(np.arange(len(setup.logged)) - begin, 1)

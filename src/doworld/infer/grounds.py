@@ -16,7 +16,7 @@ MOST = 40
 def relied_on(graph: CausalGraph, causes: Sequence[str], targets: Sequence[str]) -> list[Edge]:
     """The directed edges on paths from ``causes`` to ``targets``; without causes, all behind them.
 
-    >>> g = CausalGraph("abc", (Edge("a", "b"), Edge("c", "b")))
+    >>> g = CausalGraph(("a", "b", "c"), (Edge("a", "b"), Edge("c", "b")))
     >>> [str(e) for e in relied_on(g, ["a"], ["b"])]
     ['a(t-1) --> b(t)']
     """

@@ -47,6 +47,7 @@ def support(
     paths: Float[np.ndarray, "paths rows variables"],
     cut: Bool[np.ndarray, "rows variables"],
     trust: Float[np.ndarray, " variables"],
+    fact: Bool[np.ndarray, "rows variables"] | None = None,
 ) -> Support:
     """Support along a few trajectories of an answer, averaged over them.
 
@@ -54,13 +55,18 @@ def support(
     no effect is better supported than its cause, and a stable world forgets a detour.
 
     ``past`` are rows before the first of ``paths``, the newest first; ``trust`` is how far the row
-    just before is known; where ``cut``, a value is set and its mechanism not asked.
+    just before is known; where ``cut``, a value is set and its mechanism not asked; what is
+    ``fact`` was logged as it is and needs no support from elsewhere.
     """
     lags, steps = len(past), paths.shape[1]
     history = np.broadcast_to(past[::-1], (len(paths), *past.shape))
     rows = np.concatenate([history, paths], 1)
     local = np.where(cut, 1.0, _local(model, model.scaled(rows), lags, steps))
     within = _within(model, rows).mean(0)
+    if fact is not None:
+        local = np.where(fact, 1.0, local)
+        within[:lags], within[lags:] = 1.0, np.where(fact, 1.0, within[lags:])
+        cut = cut | fact
     total = np.concatenate([within[:lags] * trust, np.minimum(local, within[lags:])])
     factors = [RECOVERY**k for k in range(reach.acts.shape[2])]
     for t in range(lags, lags + steps):

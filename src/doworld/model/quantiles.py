@@ -24,4 +24,4 @@ def ends(
     moved = (tail * (count + 1) - 1) / max(count - 1, 1)
     p = float(np.clip(moved, 0.0, 0.5))
     low, middle, high = np.quantile(draws, [p, 0.5, 1 - p], axis=axis)
-    return low, middle, high
+    return np.asarray(low), np.asarray(middle), np.asarray(high)

@@ -1,5 +1,6 @@
 """An answer as a Plotly figure: a fan chart per variable, what was done, and a strip of support."""
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from doworld.query.text import headline
@@ -92,7 +93,7 @@ def _fan(fig: "Figure", answer: "Answer", s: "Series", axis: str, *, first: bool
     level = bool(s.probabilities)
     shape = "hv" if level else "linear"
     bound = answer.status == "bounded"
-    begin = [s.past[-1]] * extra
+    begin = list(s.past[-1:]) if extra else []
     if s.past_rows:
         past = [None if v is None else v for v in s.past]
         name = "fact" if answer.query.kind == "counterfactual" else "given"
@@ -225,18 +226,21 @@ def _panel(fig: "Figure", s: "Series", n: int, layout: _Layout) -> None:
     panel, strip = layout.panel(n)
     main: dict[str, Any] = {
         "domain": panel,
-        "title": {"text": s.unit or "", "font": {"size": 12, "color": GREY}},
+        "title": {"text": escape(s.unit), "font": {"size": 12, "color": GREY}},
         "gridcolor": GRID,
         "zeroline": False,
         "automargin": True,
         "anchor": "x",
     }
     if s.categories:
-        main |= {"tickvals": list(range(len(s.categories))), "ticktext": list(s.categories)}
+        main |= {
+            "tickvals": list(range(len(s.categories))),
+            "ticktext": [escape(c) for c in s.categories],
+        }
     elif s.probabilities:
         main |= {"tickvals": list(range(len(s.probabilities[0])))}
     label = {
-        "text": f"<b>{s.variable}</b>",
+        "text": f"<b>{escape(s.variable)}</b>",
         "xref": "paper",
         "yref": "paper",
         "x": 0,
@@ -280,11 +284,10 @@ def _tracks(
                 line={"color": DONE, "width": 9},
                 opacity=0.85,
                 showlegend=False,
-                hovertemplate=phrase(each) + "<extra></extra>",
+                hovertemplate=escape(phrase(each)) + "<extra></extra>",
             )
-        labels.append(
-            phrase(each).replace(f" at {spans(each.at)}", "") if each.at else phrase(each)
-        )
+        words = phrase(each).replace(f" at {spans(each.at)}", "") if each.at else phrase(each)
+        labels.append(escape(words))
         place += 1
     for name, values in answer.actions.items():
         codes = [float(v) if isinstance(v, float | bool) else 0.0 for v in values]
@@ -296,9 +299,9 @@ def _tracks(
             colorscale="Oranges",
             showscale=False,
             text=[[number(v) if isinstance(v, float) else str(v) for v in values]],
-            hovertemplate=f"{name} %{{text}} at %{{x}}<extra></extra>",
+            hovertemplate=f"{escape(name)} %{{text}} at %{{x}}<extra></extra>",
         )
-        labels.append(f"{name} (planned)")
+        labels.append(f"{escape(name)} (planned)")
         place += 1
     fig.update_layout(
         {
@@ -323,7 +326,9 @@ def _dress(fig: "Figure", answer: "Answer", layout: _Layout, series: "list[Serie
     unit = "row" if answer.time_unit == "steps" or static else f"time [{answer.time_unit}]"
     title = f'<span style="color:{TONES[tone]}"><b>{words}</b></span>'
     if answer.why.summary:
-        title += f'<br><span style="font-size:13px;color:{GREY}">{answer.why.summary}</span>'
+        title += (
+            f'<br><span style="font-size:13px;color:{GREY}">{escape(answer.why.summary)}</span>'
+        )
     fig.update_layout(
         template="plotly_white",
         height=layout.height,
@@ -350,7 +355,7 @@ def _dress(fig: "Figure", answer: "Answer", layout: _Layout, series: "list[Serie
     )
     if not series:
         fig.add_annotation(
-            text="no number: " + (answer.fix or "not identified"),
+            text=escape("no number: " + (answer.fix or "not identified")),
             showarrow=False,
             xref="paper",
             yref="paper",
