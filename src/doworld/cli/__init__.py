@@ -5,6 +5,6 @@ __all__ = ["main"]
 
 def main() -> None:
     """Runs ``doworld`` and leaves with its exit code."""
-    from doworld.cli.main import run
+    from doworld.cli.entry import run
 
     raise SystemExit(run())

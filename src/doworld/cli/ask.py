@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from doworld.cli import options as o
-from doworld.cli.output import emit_answer
+from doworld.cli.output import check_page, emit_answer
 
 __all__ = ["register"]
 
@@ -46,6 +46,7 @@ def predict(
     from doworld.cli.question import Question
     from doworld.query import Predict
 
+    check_page(out)
     question = Question.about(model, rename=rename, names=names)
     query = Predict(
         given=question.given(given),
@@ -92,6 +93,7 @@ def do(
     from doworld.cli.question import Question
     from doworld.query import Do
 
+    check_page(out)
     question = Question.about(model, rename=rename, names=names)
     rows = question.rows(horizon)
     query = Do(
@@ -137,6 +139,7 @@ def counterfactual(
     from doworld.cli.question import Question
     from doworld.query import Counterfactual
 
+    check_page(out)
     question = Question.about(model, rename=rename, names=names)
     rows = question.episode(episode)
     query = Counterfactual(

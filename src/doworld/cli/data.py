@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from doworld.cli import options as o
-from doworld.cli.main import say
+from doworld.cli.entry import say
 from doworld.cli.output import print_json, show
 from doworld.cli.reading import Reading
 

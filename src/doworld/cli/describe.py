@@ -40,7 +40,11 @@ def words_of(model: Any) -> Any:
         for e in graph.edges()
     ]
     fits = [
-        (f.variable, f.family, "" if math.isnan(f.one_step_nrmse) else f"{f.one_step_nrmse:.1%}")
+        (
+            f.variable,
+            f.family,
+            "" if math.isnan(f.one_step_nrmse) else f"{100 * f.one_step_nrmse:.2g} %",
+        )
         for f in model.fits
     ]
     parts: list[Any] = [Text(head), table(("cause → effect", "sure", "effect"), edges)]

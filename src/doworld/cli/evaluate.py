@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from doworld.cli import options as o
-from doworld.cli.output import print_json, show, write_html
+from doworld.cli.output import check_page, print_json, show, write_html
 from doworld.cli.reading import Reading
 
 __all__ = ["register"]
@@ -58,6 +58,7 @@ def evaluate(
     from doworld.cli.values import Clock
     from doworld.model.store import load
 
+    check_page(out)
     world = load(model)
     changed = Reading.typed(locals())
     trajectories = Reading.of(Path(model), world.schema, changed).log(log, like=world.schema)

@@ -9,6 +9,7 @@ import typer
 
 from doworld._core.errors import GraphError, QueryError
 from doworld.cli import options as o
+from doworld.cli.entry import Stopped
 from doworld.cli.output import print_json, show
 from doworld.cli.reading import Reading
 
@@ -118,7 +119,7 @@ def _learn(log, folder: Path, **how):
         with terminal() as progress:
             return work(log, progress=progress, checkpoint=folder / ".checkpoint", **how)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
+        raise Stopped(
             f"stopped. What was learned is kept in {folder}/.checkpoint; the same command goes on "
             "from there."
         ) from None

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from doworld._core.errors import DoworldError
-from doworld.cli.main import say
+from doworld.cli.entry import say
 
-__all__ = ["emit_answer", "print_json", "show", "table", "write_html"]
+__all__ = ["check_page", "emit_answer", "print_json", "show", "table", "write_html"]
 
 
 def plain(value: Any) -> Any:
@@ -20,7 +20,8 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    return value.item() if hasattr(value, "item") else value
+    item = getattr(value, "item", None)
+    return value if item is None else plain(item())
 
 
 def print_json(value: Any) -> None:
@@ -61,13 +62,17 @@ def emit_answer(answer: Any, *, as_json: bool, out: str | None) -> None:
         write_html(out, answer_report(answer).html())
 
 
+def check_page(path: str | None) -> None:
+    """Refuses a figure's name before any work is done; raises ``DoworldError``."""
+    if path is not None and Path(path).suffix.lower() not in (".html", ".htm"):
+        raise DoworldError(
+            f"figures and reports are HTML, not {path!r}. Call it {Path(path).stem}.html."
+        )
+
+
 def write_html(path: str, text: str) -> None:
     """Writes a self-contained HTML file and says so."""
     target = Path(path)
-    if target.suffix.lower() not in (".html", ".htm"):
-        raise DoworldError(
-            f"figures and reports are HTML, not {path!r}. Call it {target.stem}.html."
-        )
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
     say(f"wrote {path} ({len(text.encode()) / 1e6:.1f} MB)")

@@ -6,7 +6,7 @@ import typer
 
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.cli import options as o
-from doworld.cli.output import emit_answer
+from doworld.cli.output import check_page, emit_answer
 
 __all__ = ["register"]
 
@@ -68,6 +68,7 @@ def plan(
     from doworld.cli.question import Question
     from doworld.query import Plan
 
+    check_page(out)
     question = Question.about(model, rename=rename, names=names)
     query = Plan(
         given=question.given(given),
@@ -91,7 +92,7 @@ def plan(
 
 
 def _goal(question, *, goal, keep, limit, maximise, minimise, weight):
-    from doworld.cli.values import assignments, number, span
+    from doworld.cli.values import assignments, number
     from doworld.query import Goal
 
     known = question.schema.index
@@ -104,12 +105,20 @@ def _goal(question, *, goal, keep, limit, maximise, minimise, weight):
         raise QueryError("nothing is wanted: give --goal T1=45, --keep, --maximise or --minimise.")
     return Goal(
         target=typed(goal, "", question.value),
-        keep=typed(keep, "--keep", span),
-        limit=typed(limit, "--limit", span),
+        keep=typed(keep, "--keep", _band),
+        limit=typed(limit, "--limit", _band),
         maximise=question.targets(maximise),
         minimise=question.targets(minimise),
         weight=typed(weight, "--weight", number),
     )
+
+
+def _band(text: str, option: str):
+    from doworld.cli.values import span
+    from doworld.query import Band
+
+    low, high = span(text, option)
+    return Band(low=low, high=high)
 
 
 def _planner(name: str):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from doworld._core.errors import QueryError
-from doworld.cli.main import say
+from doworld.cli.entry import say
 from doworld.cli.reading import Reading, episode_of, pairs, words
 from doworld.cli.values import Clock, Source, assignments, cell, names, number, split_spec
 

@@ -63,9 +63,10 @@ class Reading:
     def typed(cls, options: Mapping[str, Any]) -> "Reading":
         """From a command's options by name; other options are left alone."""
         lists = ("state", "action", "context", "reward", "names")
-        given = {k: v for k, v in options.items() if k in cls.__dataclass_fields__}
+        given: dict[str, Any] = {k: v for k, v in options.items() if k in cls.__dataclass_fields__}
         given |= {k: words(v) for k, v in given.items() if k in lists}
-        return cls(**given | {"rename": pairs(given.get("rename"))})
+        given["rename"] = pairs(given.get("rename"))
+        return cls(**given)
 
     def found(self, path: str) -> "Reading":
         """With the schema file that lies beside the log, where none is stated."""

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from doworld.cli import options as o
-from doworld.cli.output import print_json, write_html
+from doworld.cli.output import check_page, print_json, write_html
 from doworld.cli.output import show as display
 from doworld.cli.reading import Reading, pairs
 
@@ -45,6 +45,7 @@ def show(
     from doworld.cli.describe import summary, words_of
     from doworld.model.store import load
 
+    check_page(out)
     world = load(model)
     evaluation = None
     if log:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from doworld.cli import options as o
-from doworld.cli.main import FAILED_CHECK
-from doworld.cli.output import print_json, show, write_html
+from doworld.cli.entry import FAILED_CHECK
+from doworld.cli.output import check_page, print_json, show, write_html
 
 __all__ = ["register"]
 
@@ -30,6 +30,7 @@ def tour(out: Out = "tour.html", seed: o.Seed = 0, json: o.Json = False) -> None
     from doworld.session.report import tour_report
     from doworld.session.tour import run
 
+    check_page(out)
     with terminal() as progress:
         result = run(seed=seed, progress=progress)
     if json:

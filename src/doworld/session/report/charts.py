@@ -217,7 +217,9 @@ def errors(rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
                 f'stroke="{colour}" stroke-width="2"><title>{esc(f"{name}, {kind}: {value:.3g}")}'
                 "</title></circle>"
             )
-    return f'<svg viewBox="0 0 {width:.0f} {height:.0f}" role="img">{"".join(parts)}</svg>'
+    box = f"0 0 {width:.0f} {height:.0f}"
+    inner = "".join(parts)
+    return f'<svg viewBox="{box}" role="img" style="max-width:760px">{inner}</svg>'
 
 
 def coverage(

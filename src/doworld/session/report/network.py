@@ -132,7 +132,7 @@ def _strength(line: _Line) -> tuple[float, float, str]:
     dash = ' stroke-dasharray="5 5"' if line.doubtful else ""
     if line.colour == MISSED:
         dash = ' stroke-dasharray="2 4"'
-    return 1.0 + 1.9 * p * (not line.doubtful), 0.3 + 0.6 * p * (not line.doubtful), dash
+    return 1.0 + 1.9 * p * (not line.doubtful), 0.55 if line.doubtful else 0.3 + 0.6 * p, dash
 
 
 def _colour(line: _Line) -> str:

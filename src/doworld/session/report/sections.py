@@ -141,7 +141,7 @@ def fit_section(evaluation: Any, *, title: str = "How well it foresees") -> Sect
     head = ("variable", "this model", "nothing changes", "linear model", "in interval", "windows")
     won = sum(b == 1 for b in best)
     lead = (
-        "Forecast error over the whole horizon on a log it did not learn from, in standard "
+        "Forecast error over the whole horizon on the given log, in standard "
         "deviations of each variable: 0 is perfect, 1 is no better than the mean. "
         f"This model is the best of the three for {won} of {len(best)} variables."
     )
@@ -161,7 +161,9 @@ def calibration_section(model: Any, *, title: str = "How honest its intervals ar
     names = model.schema.of(Role.STATE, Role.REWARD)
     at = {n: model.schema.position(n) for n in names}
     lines = {
-        n: list(found.coverage[i]) for n, i in at.items() if np.isfinite(found.coverage[i]).any()
+        n: [float(c) for c in found.coverage[i]]
+        for n, i in at.items()
+        if np.isfinite(found.coverage[i]).any()
     }
     lead = (
         "Intervals are widened or narrowed until 90 % of held-out values fall inside. The chart "
@@ -170,7 +172,9 @@ def calibration_section(model: Any, *, title: str = "How honest its intervals ar
     if not lines:
         text = "The log was too short to measure this: intervals are as the mechanisms give them."
         return Section(title, callout(text, "warn"))
-    chart = charts.coverage(found.horizons, lines, level=0.9, title="inside, before")
+    chart = charts.coverage(
+        [float(h) for h in found.horizons], lines, level=0.9, title="inside, before"
+    )
     head = ("variable", *(f"{h:g} rows" for h in found.horizons))
     rows = [(n, *(f"×{v:.2f}" for v in found.inflation[at[n]])) for n in lines]
     return Section(title, grid([chart, f"<div>{table(head, rows)}</div>"]), lead)
@@ -266,20 +270,21 @@ def _grounds(answer: Answer) -> str:
 def learned_section(model: Any, *, title: str = "What was learned") -> Section:
     """The model in plain words: how much data, which mechanisms."""
     schema, graph = model.schema, model.graph
-    every = "static" if schema.static else f"{schema.step:.4g} {schema.time_unit}"
+    unit = schema.time_unit.removesuffix("s") if schema.time_unit == "steps" else schema.time_unit
+    every = "a unit" if schema.static else f"{schema.step:.4g} {unit}"
     numbers = facts(
         [
             ("transitions", f"{model.rows:,}"),
             ("variables", len(schema)),
             ("edges", len(graph.links)),
-            ("a row every", every),
+            ("every row" if schema.static else "between two rows", every),
         ]
     )
     rows = [
         (
             f.variable,
             f.family,
-            "–" if np.isnan(f.one_step_nrmse) else f"{f.one_step_nrmse:.1%}",
+            "–" if np.isnan(f.one_step_nrmse) else f"{100 * f.one_step_nrmse:.2g} %",
             ", ".join(dict.fromkeys(a for a, _ in graph.parents(f.variable))) or "nothing",
         )
         for f in model.fits

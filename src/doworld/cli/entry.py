@@ -6,10 +6,14 @@ from collections.abc import Sequence
 
 from doworld._core.errors import DoworldError, DoworldWarning
 
-__all__ = ["BAD_INPUT", "FAILED_CHECK", "INTERRUPTED", "UNEXPECTED", "run"]
+__all__ = ["BAD_INPUT", "FAILED_CHECK", "INTERRUPTED", "UNEXPECTED", "Stopped", "run"]
 
 FAILED_CHECK, BAD_INPUT, UNEXPECTED, INTERRUPTED = 1, 2, 70, 130
 """Exit codes: a check failed, bad input or usage, a defect of ours, stopped by Ctrl-C."""
+
+
+class Stopped(Exception):  # noqa: N818
+    """Ctrl-C in a command that can say what was kept."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -32,10 +36,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], debug: bool) -> int:
     try:
-        return _invoke(words)
-    except KeyboardInterrupt:
-        say("stopped. What was finished is kept where the command has a checkpoint; run the same")
-        say("command again to go on.")
+        code = _invoke(words)
+        if code == INTERRUPTED:
+            say("stopped.")
+        return code
+    except (KeyboardInterrupt, Stopped) as stop:
+        say(str(stop) or "stopped.")
         return INTERRUPTED
     except BrokenPipeError:
         sys.stderr.close()

@@ -1,0 +1,70 @@
+"""Help is fast, complete and as it was: run with DOWORLD_GOLDEN=write to renew the texts."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+COMMANDS = {
+    "doworld": [],
+    **{
+        name.replace(" ", "-"): name.split()
+        for name in (
+            "learn",
+            "evaluate",
+            "show",
+            "predict",
+            "do",
+            "counterfactual",
+            "plan",
+            "data",
+            "data summary",
+            "data convert",
+            "tour",
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_as_it_was(command, monkeypatch, name):
+    monkeypatch.setenv("COLUMNS", "80")
+    printed = command(*COMMANDS[name], "--help")
+    assert printed.code == 0, printed.err
+    path = GOLDEN / f"{name}.txt"
+    if os.environ.get("DOWORLD_GOLDEN") == "write":
+        path.write_text(printed.out, "utf-8")
+    assert printed.out == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_an_example(name):
+    if name in ("data", "tour"):
+        return
+    assert "\n  doworld " in "\n" + (GOLDEN / f"{name}.txt").read_text("utf-8").replace(
+        "    ", "  "
+    )
+
+
+def test_help_starts_fast_and_loads_nothing_heavy():
+    code = (
+        "import sys; from doworld.cli.entry import run; run(['--help']); "
+        "print([m for m in ('jax', 'plotly', 'polars', 'pydantic') if m in sys.modules])"
+    )
+    best = 9.0
+    for _ in range(3):
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        best = min(best, time.perf_counter() - began)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert best < 0.5
+
+
+def test_version(command):
+    assert command("--version").out.startswith("doworld ")

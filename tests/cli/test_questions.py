@@ -1,0 +1,102 @@
+"""Questions as people type them reach the model as they were meant."""
+
+import json
+
+import pytest
+
+START = ("--given", "T=20,heater=0", "--given", "room, air=20")
+
+
+def asked(printed):
+    assert printed.code == 0, printed.err
+    return json.loads(printed.out)
+
+
+def test_do_with_times_in_seconds(command, model):
+    printed = command(
+        "do",
+        model,
+        *START,
+        "--set",
+        "heater=60",
+        "--from",
+        0,
+        "--to",
+        10,
+        "--horizon",
+        30,
+        "--json",
+    )
+    answer = asked(printed)
+    done = answer["query"]["interventions"][0]
+    assert (done["variable"], done["value"], done["at"]) == ("heater", 60.0, [0, 1, 2, 3, 4])
+    assert answer["query"]["horizon"] == 15
+    # row 1: 0.9·20 + 0.2·60 + 0.1·20
+    assert answer["series"][0]["estimate"][0] == pytest.approx(32.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "at"),
+    [
+        ("heater=60", None),
+        ("heater=60@4:8", [2, 3]),
+        ("heater=60@0.1min:", [3, 4, 5]),
+        ("heater=60@2rows", [2]),
+    ],
+)
+def test_times_of_one_intervention(command, model, typed, at):
+    printed = command("do", model, *START, "--set", typed, "--horizon", "5rows", "--json")
+    assert asked(printed)["query"]["interventions"][0]["at"] == at
+
+
+def test_given_rows_of_a_log_with_a_value_changed(command, model, log):
+    printed = command("predict", model, "--given", f"{log}[10:20]", "--given", "T=99", "--json")
+    columns = asked(printed)["query"]["given"]["columns"]
+    assert len(columns["T"]) == 10
+    assert columns["T"][-1] == 99.0
+
+
+def test_planned_actions_from_a_file(command, model, tmp_path):
+    file = tmp_path / "next.csv"
+    file.write_text("heater,other\n10,1\n20,1\n")
+    printed = command("predict", model, *START, "--planned", file, "--json")
+    assert asked(printed)["query"]["planned"] == {"heater": [10.0, 20.0]}
+    assert "not used: other" in printed.err
+
+
+def test_counterfactual_of_what_was_done_is_what_happened(command, model, log, tmp_path):
+    page = tmp_path / "figure.html"
+    printed = command(
+        "counterfactual", model, "--episode", f"{log}[0:30]",
+        "--shift", "heater=0", "--from", 10, "--json", "--out", page,
+    )  # fmt: skip
+    series = asked(printed)["series"][0]
+    assert series["estimate"] == pytest.approx(series["past"], abs=1e-3)
+    assert "<svg" in page.read_text("utf-8")
+
+
+def test_plan_reaches_a_goal_and_fits_sixty_columns(command, model):
+    words = ("plan", model, *START, "--goal", "T=60", "--limit", "T=:90", "--horizon", "12rows")
+    printed = command(*words)
+    assert printed.code == 0, printed.err
+    assert max(map(len, printed.out.splitlines())) <= 60
+    again = asked(command(*words, "--json"))
+    assert len(again["actions"]["heater"]) == 12
+    assert again["query"]["objective"]["limit"] == {"T": {"low": None, "high": 90.0}}
+
+
+def test_the_same_seed_gives_the_same_answer(command, model):
+    words = ("predict", model, *START, "--horizon", 8, "--json", "--seed", 3)
+    assert command(*words).out == command(*words).out
+
+
+def test_show_and_evaluate(command, model, log, tmp_path):
+    assert "heater → T" in command("show", model).out
+    printed = command(
+        "evaluate", model, log, "--time", "time", "--horizon", "20rows", "--stride", 20, "--json"
+    )
+    assert asked(printed)["rows"][0]["nrmse"] < 0.2
+    page = tmp_path / "report.html"
+    printed = command("show", model, "--json", "--out", page)
+    assert asked(printed)["graph"]["names"] == ["T", "heater", "room, air"]
+    assert "<script" not in page.read_text("utf-8")
