@@ -1,5 +1,7 @@
 """Malformed questions, and what a well-formed one assumes and warns of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -135,10 +137,11 @@ def test_interventions_that_change_nothing_are_reported(heater):
         ask(heater, Set("Q", 2.0, at=4)),
         ask(heater, Set("T", 1.0, at=0)),
         ask(heater, Set("D", 1.0), target="T"),
+        ask(heater, Shift("Q", 1.0, at=1), Set("Q", 2.0, at=(1, 2))),
     ]
     assert [
         any("changes nothing" in w or "so it changes" in w for w in a.why.warnings) for a in warned
-    ] == [True] * 6
+    ] == [True] * 7
     assert not ask(heater, Set("Q", 2.0, at=3)).why.warnings
 
 
@@ -164,10 +167,32 @@ def test_how_actions_were_chosen_is_an_assumption():
     assert any(
         "How Q was chosen is unknown" in a for a in ask(unknown, Set("Q", 2.0)).why.assumptions
     )
-    note = "Q is a deterministic function of T: the log cannot tell do(Q) from T."
-    fixed = by_hand.heater(policy=Policy.UNKNOWN, notes=(note,))
-    assert note in ask(fixed, Set("Q", 2.0)).why.warnings
-    assert note not in ask(fixed, Set("W", 1.0)).why.warnings
+    note = "'Q' at lag 1 is an exact copy of another column."
+    told = by_hand.heater(policy=Policy.UNKNOWN, notes=(note,))
+    assert note in ask(told, Set("Q", 2.0)).why.warnings
+    assert note not in ask(told, Set("W", 1.0)).why.warnings
+
+
+def test_an_action_that_follows_the_state_exactly_gives_no_number():
+    note = "action 'Q' is a function of the state in this log: its effects cannot be told."
+    model = by_hand.heater(notes=(note,))
+    answer = ask(model, Set("Q", 2.0))
+    assert answer.status is Status.NOT_IDENTIFIED
+    assert "varied at random" in answer.fix
+    assert ask(model, Set("W", 1.0)).status is Status.IDENTIFIED
+    assert predict(model, Predict(given=GIVEN)).status is Status.IDENTIFIED
+
+
+def test_an_action_that_never_varied_gives_no_number(heater, episode):
+    low, high = heater.reference.low.copy(), heater.reference.high.copy()
+    low[2] = high[2] = 1.0
+    model = replace(heater, reference=replace(heater.reference, low=low, high=high))
+    answer = ask(model, Set("Q", 2.0))
+    assert answer.status is Status.NOT_IDENTIFIED
+    assert "Q is 1.0 in every row" in answer.why.warnings[0]
+    assert ask(model, Set("Q", 1.0)).status is Status.IDENTIFIED
+    otherwise = Counterfactual(episode=episode, interventions=[Shift("Q", 1.0)])
+    assert counterfactual(model, otherwise).status is Status.NOT_IDENTIFIED
 
 
 def test_an_edge_that_nobody_can_orient_gives_no_number():

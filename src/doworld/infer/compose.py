@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from doworld.data import Kind, Variable
 from doworld.infer.engine import Draws
-from doworld.infer.grounds import blocked, relied_on, weakest, worries
+from doworld.infer.grounds import blocked, forbidden, relied_on, weakest, worries
 from doworld.infer.setup import Setup
 from doworld.infer.support import OUTSIDE, Support, leaves_first, support
 from doworld.infer.uncertainty import interval, split, widening
@@ -122,30 +122,32 @@ def summary_of(query: Query) -> str:
 
 
 def refusal(model: WorldModel, query: Query, names: Sequence[str]) -> Answer | None:
-    """``not_identified`` where what is done touches an edge that nobody can orient, else None."""
-    causes = [i.variable for i in getattr(query, "interventions", ())]
-    edge = blocked(model.graph, causes, names)
-    if edge is None:
+    """``not_identified`` where the log cannot say what an intervention does, else None."""
+    done = getattr(query, "interventions", ())
+    edge = blocked(model.graph, [i.variable for i in done], names)
+    reason = forbidden(model, done)
+    if edge is not None:
+        pair = (edge.source, edge.target)
+        reason = (
+            f"The data do not say whether {edge} is cause, effect or common cause.",
+            f"Give prior knowledge (Prior(required=({pair!r},)) or its reverse), or log rows in "
+            f"which {pair[0]} is set at random, and learn again.",
+        )
+    if reason is None:
         return None
-    pair = (edge.source, edge.target)
-    series = tuple(
-        Series(variable=n, unit=model.schema[n].unit, rows=(), estimate=None) for n in names
-    )
+    series = (Series(variable=n, unit=model.schema[n].unit, rows=(), estimate=None) for n in names)
     return Answer(
         query=query,
         status=Status.NOT_IDENTIFIED,
         level=query.level,
-        series=series,
+        series=tuple(series),
         why=Why(
             summary=summary_of(query),
-            weakest_edge=str(edge),
+            weakest_edge=str(edge) if edge else "",
             rows=model.rows,
-            warnings=(f"The data do not say whether {edge} is cause, effect or common cause.",),
+            warnings=(reason[0],),
         ),
-        fix=(
-            f"Give prior knowledge (Prior(required=({pair!r},)) or its reverse), or log rows in "
-            f"which {pair[0]} is set at random, and learn again."
-        ),
+        fix=reason[1],
         step=model.schema.step,
         time_unit=model.schema.time_unit,
     )

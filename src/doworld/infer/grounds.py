@@ -3,11 +3,14 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from doworld.data import Policy, Role
 from doworld.graph import CausalGraph, Edge, Mark
 from doworld.model.world import WorldModel
+from doworld.query import Intervention, Set
 
-__all__ = ["blocked", "relied_on", "weakest", "worries"]
+__all__ = ["blocked", "forbidden", "relied_on", "weakest", "worries"]
 
 MOST = 40
 """Edges that are listed; the least certain come first when there are more."""
@@ -60,6 +63,35 @@ def blocked(graph: CausalGraph, causes: Sequence[str], targets: Sequence[str]) -
     return None
 
 
+def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str] | None:
+    """(reason, fix) where the log cannot say what an intervened variable does; else None.
+
+    A variable that never varied teaches nothing about its effects, and one that was an exact
+    function of the state cannot be told from the state.
+    """
+    low, high = model.reference.low, model.reference.high
+    notes = dict.fromkeys((*model.graph.notes, *model.notes))
+    for each in done:
+        name, at = each.variable, model.schema.position(each.variable)
+        variable = model.schema.variables[at]
+        if not low[at] < high[at]:
+            if isinstance(each, Set) and variable.code(each.value) == low[at]:
+                continue
+            only = "has no value" if np.isnan(low[at]) else f"is {variable.label(low[at])}"
+            return (
+                f"{name} {only} in every row of the log, so what it does cannot be learned.",
+                f"Log rows in which {name} takes other values, and learn again.",
+            )
+        said = rf"(?<!\w)'?{re.escape(name)}'? is a function of the state"
+        if any(re.search(said, note) for note in notes):
+            return (
+                f"{name} was a function of the state throughout the log: its effects cannot be "
+                "told from the state's own.",
+                f"Log rows in which {name} is varied at random, and learn again.",
+            )
+    return None
+
+
 def worries(model: WorldModel, causes: Sequence[str], targets: Sequence[str]) -> tuple[list, list]:
     """(assumptions, warnings) that an intervention on ``causes`` rests on."""
     graph, schema = model.graph, model.schema
@@ -80,7 +112,9 @@ def worries(model: WorldModel, causes: Sequence[str], targets: Sequence[str]) ->
         assumptions.append(f"Nothing unrecorded moves {', '.join(moved)} and its effects together.")
     for note in dict.fromkeys((*graph.notes, *model.notes)):
         names = [c for c in causes if re.search(rf"(?<!\w){re.escape(c)}(?!\w)", note)]
-        if names and re.search(r"determin|never var|constant|function of|cannot|forbid", note):
+        if names and re.search(
+            r"determin|never var|constant|function of|exact|cannot|forbid", note
+        ):
             warnings.append(note)
     above = frozenset[str]().union(*(graph.ancestors(t) for t in targets))
     for edge in graph.edges():

@@ -124,12 +124,23 @@ def idle(
     ``natural`` holds what each variable would be, NaN where only a rollout can tell.
     """
     out = []
-    for each in interventions:
+    for n, each in enumerate(interventions):
         at, where = schema.position(each.variable), _rows(each, len(natural))
+        after = arrays(
+            schema,
+            [
+                s
+                for s in interventions[n + 1 :]
+                if isinstance(s, Set) and s.variable == each.variable
+            ],
+            len(natural),
+        )
         quick = reach.delay[at, list(targets)].min()
         alone = arrays(schema, [each], len(natural))
         if not len(where):
             out.append(f"{phrase(each)} names no row, so it changes nothing.")
+        elif not isinstance(each, Set) and after.cut[where, at].all():
+            out.append(f"{phrase(each)} changes nothing: a later Set of it takes its place.")
         elif np.array_equal(alone.apply(natural)[where, at], natural[where, at]):
             out.append(f"{phrase(each)} changes nothing: that is what {each.variable} is anyway.")
         elif not np.isfinite(quick):

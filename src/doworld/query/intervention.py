@@ -35,7 +35,7 @@ class Set(_Intervention):
     value: float | str | bool
 
     def __init__(self, variable: str, value: float | str | bool, *, at=None, **extra) -> None:
-        super().__init__(variable=variable, value=value, at=at, **extra)
+        super().__init__(**{"variable": variable, "value": value, "at": at, **extra})
 
 
 class Shift(_Intervention):
@@ -45,7 +45,7 @@ class Shift(_Intervention):
     by: float
 
     def __init__(self, variable: str, by: float, *, at=None, **extra) -> None:
-        super().__init__(variable=variable, by=by, at=at, **extra)
+        super().__init__(**{"variable": variable, "by": by, "at": at, **extra})
 
 
 class Scale(_Intervention):
@@ -55,7 +55,7 @@ class Scale(_Intervention):
     factor: float
 
     def __init__(self, variable: str, factor: float, *, at=None, **extra) -> None:
-        super().__init__(variable=variable, factor=factor, at=at, **extra)
+        super().__init__(**{"variable": variable, "factor": factor, "at": at, **extra})
 
 
 Intervention = Annotated[Set | Shift | Scale, Field(discriminator="kind")]

@@ -129,7 +129,7 @@ def _spread(answer: "Answer"):
         if series.estimate is None or not series.noise:
             continue
         parts = (("noise", series.noise), ("parameters", series.parameters))
-        words = [f"{name} {number(v[-1])}" for name, v in (*parts, ("structure", series.structure))]
+        words = [f"{name} {v[-1]:.2g}" for name, v in (*parts, ("structure", series.structure))]
         lines.append(f"± {series.variable} at row {series.rows[-1]}: {', '.join(words)}")
     return Text("\n".join(lines), style="dim")
 
