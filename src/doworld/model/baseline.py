@@ -1,5 +1,6 @@
 """The linear baseline that every model carries: ridge regression on the same lags and inputs."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,8 @@ class LinearBaseline:
         outputs = np.flatnonzero(np.isin(variable, schema.positions(Role.STATE)))
         filled = _forward_fill(log.aligned, log.starts)
         raw = _encode(filled, variable, level)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a column that is never logged
             center, spread = np.nan_to_num(np.nanmean(raw, 0)), np.nan_to_num(np.nanstd(raw, 0))
         scale = np.where(spread > 1e-9 * np.maximum(np.abs(center), 1e-30), spread, 1.0)
         features = np.nan_to_num((raw - center) / scale)

@@ -26,6 +26,7 @@ def reference(
     radius = np.ones(n)
     mask = parents.mask[0].astype(np.float32)
     train, held = design.rows[~design.held], design.rows[design.held]
+    train, held = (part if len(part) else design.rows for part in (train, held))
     for i in range(n):
         at = rng.choice(train, SAMPLE)
         points[i] = design.gather(parents.columns[i], at) * mask[i]
