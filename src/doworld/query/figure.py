@@ -89,67 +89,42 @@ def _joined(answer: "Answer", s: "Series") -> tuple[list[float], int]:
 
 
 def _fan(fig: "Figure", answer: "Answer", s: "Series", axis: str, *, first: bool) -> None:
+    """History, bands and estimate of one variable; ``first`` puts them in the legend."""
     times, extra = _joined(answer, s)
-    level = bool(s.probabilities)
-    shape = "hv" if level else "linear"
-    bound = answer.status == "bounded"
+    common = {"axis": axis, "shown": first, "shape": "hv" if s.probabilities else "linear"}
     begin = list(s.past[-1:]) if extra else []
     if s.past_rows:
-        past = [None if v is None else v for v in s.past]
         name = "fact" if answer.query.kind == "counterfactual" else "given"
-        _line(
-            fig,
-            _times(answer, s.past_rows),
-            past,
-            axis=axis,
-            name=name,
-            shown=first,
-            color=INK,
-            shape=shape,
-            dash="dot" if name == "fact" else "solid",
-        )
+        dash = "dot" if name == "fact" else "solid"
+        past = _times(answer, s.past_rows)
+        _line(fig, past, list(s.past), name=name, color=INK, dash=dash, **common)
     if s.estimate is None:
         return
-    bands = (
-        (
-            "bound" if bound else f"{answer.level:.0%} interval",
-            s.lower,
-            s.upper,
-            BOUND if bound else BAND,
-        ),
+    bound = answer.status == "bounded"
+    name = "bound" if bound else f"{answer.level:.0%} interval"
+    for label, lower, upper, fill in (
+        (name, s.lower, s.upper, BOUND if bound else BAND),
         ("50% interval", s.half_lower, s.half_upper, BOUND_HALF if bound else HALF),
-    )
-    for name, lower, upper, fill in bands:
-        if lower is None or upper is None:
-            continue
-        common: dict[str, Any] = {
-            "mode": "lines",
-            "line": {"width": 0, "shape": shape},
-            "yaxis": axis,
-            "legendgroup": name,
-            "hoverinfo": "skip",
-        }
-        fig.add_scatter(x=times, y=[*begin, *upper], showlegend=False, **common)
-        fig.add_scatter(
-            x=times,
-            y=[*begin, *lower],
-            fill="tonexty",
-            fillcolor=fill,
-            name=name,
-            showlegend=first,
-            **common,
-        )
-    _line(
-        fig,
-        times,
-        [*begin, *s.estimate],
-        axis=axis,
-        name="estimate",
-        shown=first,
-        color=FAN,
-        shape=shape,
-        marker=len(times) == 1,
-    )
+    ):
+        if lower is not None and upper is not None:
+            ends = [*begin, *lower], [*begin, *upper]
+            _band(fig, times, ends, name=label, fill=fill, **common)
+    y, one = [*begin, *s.estimate], len(times) == 1
+    _line(fig, times, y, name="estimate", color=FAN, marker=one, **common)
+
+
+def _band(fig, x, ends, *, axis, name, shown, fill, shape) -> None:
+    common: dict[str, Any] = {
+        "mode": "lines",
+        "line": {"width": 0, "shape": shape},
+        "yaxis": axis,
+        "legendgroup": name,
+        "hoverinfo": "skip",
+    }
+    lower, upper = ends
+    fig.add_scatter(x=x, y=upper, showlegend=False, **common)
+    edge = {"fill": "tonexty", "fillcolor": fill, "name": name, "showlegend": shown}
+    fig.add_scatter(x=x, y=lower, **edge, **common)
 
 
 def _line(fig, x, y, *, axis, name, shown, color, shape, dash="solid", marker=False) -> None:
