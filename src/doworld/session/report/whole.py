@@ -3,7 +3,7 @@
 from typing import Any
 
 from doworld.query import Answer
-from doworld.session.report.page import Markup, Report, Section, facts, table
+from doworld.session.report.page import Markup, Report, Section, esc, facts, table
 from doworld.session.report.sections import (
     answer_section,
     calibration_section,
@@ -67,13 +67,20 @@ def tour_report(tour: Any) -> Report:
     return Report("The tour: a world learned from random pushes", intro, tuple(sections), badge)
 
 
+def _tied(text: str) -> str:
+    """Escaped text in which a number is not parted from its percent sign."""
+    return esc(text.replace(" %", "\u00a0%"))
+
+
 def _checks(tour: Any, kept: int) -> Section:
     rows = []
     for check in tour.checks:
         mark = '<span class="yes">✓</span>' if check.passed else '<span class="no">✗</span>'
-        beside = "; ".join(f"{k} {v}" for k, v in check.beside.items())
-        more = " · ".join(p for p in (beside, check.detail) if p)
-        rows.append((Markup(mark), check.name, check.promised, check.measured, more))
+        beside = ", ".join(f"{k} {v}" for k, v in check.beside.items())
+        more = f'<div class="small">{_tied(check.detail)}</div>' if check.detail else ""
+        words = Markup(f"{_tied(check.measured)}{more}")
+        cells = (Markup(_tied(check.promised)), words, Markup(_tied(beside)))
+        rows.append((Markup(mark), check.name, *cells))
     numbers = facts(
         [
             ("promises kept", f"{kept} of {len(tour.checks)}"),
