@@ -166,7 +166,7 @@ def test_scaling():
         [
             rng.normal(5, 2, n),
             np.full(n, 7.0),
-            1e9 + rng.normal(size=n),
+            1e8 + rng.normal(size=n),
             rng.integers(0, 2, n),
             rng.integers(0, 3, n),
             rng.poisson(4, n),

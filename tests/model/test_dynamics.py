@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import worlds_by_hand as by_hand
 
+import worlds_by_hand as by_hand
 from doworld.mechanisms import AbstractBank
 from doworld.model.dynamics import Dynamics, World
 from doworld.model.simulate import _simulate, bucket, recover_noise, simulate
@@ -108,7 +108,7 @@ def test_contemporaneous_order(table):
     exogenous = np.array([[0.0, 0.0, 2.0, 0.0]])
     window = np.zeros((0, 4))
     noise = noise_of(table, steps=1)
-    e = {int(t): float(n) for t, n in zip(table.banks[0].targets[0], noise[0][0, 0, :, 0])}
+    e = dict(zip(table.banks[0].targets[0].tolist(), noise[0][0, 0, :, 0].tolist(), strict=True))
     rows = np.asarray(simulate(table, world(exogenous, window), noise))[0, 0, 0]
     x = 2.0 * 2.0 + 0.1 * e[1]
     np.testing.assert_allclose(rows[1], x, atol=1e-5)
