@@ -62,11 +62,9 @@ def eliminate(
         found = {i: test_without(block, goal, fit, i) for i in kept}
         bar = least_gain(fit.loss)
         tests = {i: f[0] for i, f in found.items()}
-        idle = [
-            i
-            for i in kept
-            if i not in required and (tests[i].p_value > KEEP_LEVEL or tests[i].gain < bar)
-        ]
+        free = [i for i in kept if i not in required]
+        idle = [i for i in free if tests[i].gain < bar]
+        idle = idle or [i for i in free if tests[i].p_value > KEEP_LEVEL]
         if not idle:
             better = _fewer_inputs_more_capacity(block, target, fit, tests, required)
             if better is None:

@@ -77,9 +77,11 @@ def nested_test(
 
     With e the smaller model's held-out error and d the difference of the two predictions, E[e·d]
     is 0 when the extra inputs are no causes, whatever d is, because d comes from other folds
-    (the projected covariance measure; Lundborg, Kim, Shah and Samworth 2024). The sum over units,
-    divided by their spread, is T. Unlike a difference of squared errors it does not pay for the
-    larger model's variance, which makes it about twice as sharp.
+    (the projected covariance measure; Lundborg, Kim, Shah and Samworth 2024). The sum over units
+    is divided by the spread of the units' sums of ε·d, with ε the larger model's error: T. (The
+    spread of e·d would hold the effect itself, and hide one that acts in bursts.) Unlike a
+    difference of squared errors it does not pay for the larger model's variance, which makes it
+    about twice as sharp.
 
     As every fold also trains the others' d, under no effect T is not normal but behaves as
     (c − q)/√c with c ~ χ² on the q = ``terms`` that the larger model adds; the p-value is that of
@@ -92,10 +94,13 @@ def nested_test(
     error = outcome - smaller
     product = (error * (larger - smaller) / scale).sum(1)
     sums = np.bincount(units.unit, product, units.count)
-    score, share = _studentise(sums)
     freedom = max(units.count - 1, 1)
+    score, share = _studentise(sums)
     p = float(stats.t.sf(score, freedom))
     if not noise_free:
+        noise = ((outcome - larger) * (larger - smaller) / scale).sum(1)
+        score, share = _studentise(sums, np.bincount(units.unit, noise, units.count))
+        p = float(stats.t.sf(score, freedom))
         chi = ((score + np.sqrt(score**2 + 4 * terms)) / 2) ** 2
         p = max(p, float(stats.f.sf(chi / terms, terms, freedom)))
     else:
@@ -114,9 +119,11 @@ def nested_test(
     return NestedTest(normal, p, gain, share * ratio)
 
 
-def _studentise(sums: np.ndarray) -> tuple[float, np.ndarray]:
-    count = len(sums)
-    spread = np.sqrt(((sums - sums.mean()) ** 2).sum() * count / max(count - 1, 1))
+def _studentise(sums: np.ndarray, noise: np.ndarray | None = None) -> tuple[float, np.ndarray]:
+    """The total of the units' sums over its standard error, and each unit's part in it."""
+    of = sums if noise is None else noise
+    count = len(of)
+    spread = np.sqrt(((of - of.mean()) ** 2).sum() * count / max(count - 1, 1))
     if spread <= 0:
         return 0.0, np.zeros_like(sums)
     return float(sums.sum() / spread), sums / spread

@@ -50,18 +50,26 @@ def choose_lag(
     widest = dynamics_block(log, names, longest, allows, seed=seed, reach=longest)
     need: dict[str, tuple[int, float]] = {}
     count = len(widest.targets)
-    current, losses = _predict(widest, 1)
+    current, losses, _ = _predict(widest, 1)
     for k in range(2, longest + 1):
         if max(losses) < ENOUGH:
             break
         if sum(c.lag <= k for c in widest.candidates) > len(widest.inputs) / ROWS_PER_TERM:
             break
-        wider, wider_losses = _predict(widest, k)
+        wider, wider_losses, sizes = _predict(widest, k)
         for t, target in enumerate(widest.targets):
             level = LEVEL / (count * (longest - 1))
             if losses[t] < ENOUGH:
                 continue
-            test = _improvement(widest, t, current[t], wider[t], loss=wider_losses[t], level=level)
+            test = _improvement(
+                widest,
+                t,
+                current[t],
+                wider[t],
+                loss=wider_losses[t],
+                level=level,
+                terms=-(-sizes[t] * (k - 1) // k),
+            )
             if test is None:
                 continue
             need[target.name] = (k, test.gain)
@@ -79,26 +87,40 @@ def choose_lag(
 
 
 def _improvement(
-    widest: Block, t: int, now: np.ndarray, wider: np.ndarray, *, loss: float, level: float
+    widest: Block,
+    t: int,
+    now: np.ndarray,
+    wider: np.ndarray,
+    *,
+    loss: float,
+    level: float,
+    terms: int,
 ) -> NestedTest | None:
     """The test of more lags where it passes, else None."""
     goal = outcome_of(widest, t)
     noise_free = loss < NOISE_FREE
     test = nested_test(
-        goal.increment, wider, now, widest.units, floor=goal.floor, noise_free=noise_free
+        goal.increment,
+        wider,
+        now,
+        widest.units,
+        terms=max(terms, 1),
+        floor=goal.floor,
+        noise_free=noise_free,
     )
     return test if test.p_value < level and test.gain > LEAST_IMPROVEMENT else None
 
 
-def _predict(widest: Block, lags: int) -> tuple[list[np.ndarray], list[float]]:
-    """Held-out predictions of every target from the first ``lags`` lags, and their losses."""
+def _predict(widest: Block, lags: int) -> tuple[list[np.ndarray], list[float], list[int]]:
+    """Held-out predictions of every target from ``lags`` lags, their losses, the terms used."""
     kept = [i for i, c in enumerate(widest.candidates) if c.lag <= lags]
     part = widest.keep(kept)
     n, p = part.inputs.shape
     targets = list(range(len(part.targets)))
     if p <= MOST_BENT_COLUMNS:
         fits = fit_targets(part, list(range(len(kept))), targets)
-        return [f.predicted for f in fits], [f.loss for f in fits]
+        sizes = [len(f.chosen.terms) for f in fits]
+        return [f.predicted for f in fits], [f.loss for f in fits], sizes
     x = part.inputs - part.inputs.mean(0)
     x /= np.where(x.std(0) > 0, x.std(0), 1)
     table = np.concatenate([np.ones((n, 1)), x], 1)
@@ -110,4 +132,4 @@ def _predict(widest: Block, lags: int) -> tuple[list[np.ndarray], list[float]]:
         at = list(part.targets[t].columns)
         predicted.append(out[:, at])
         losses.append(float(((goal.increment - out[:, at]) ** 2 / goal.scale).mean()))
-    return predicted, losses
+    return predicted, losses, [p + 1] * len(targets)

@@ -151,7 +151,7 @@ def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
         pass
     if p >= n - 1:  # selection copes with these, and every column depends on the others
         near = np.triu(np.abs(square) > 1 - COLLINEAR, 1)
-        return near.any(0)
+        return np.asarray(near.any(0))
     left = columns.copy()
     for i in range(p):
         size = float((left[:, i] ** 2).mean())
