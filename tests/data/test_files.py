@@ -42,6 +42,7 @@ def run(tmp_path):
         ("run.txt", RUN.replace(",", ";")),
         ("run.csv", " t, T1 ,Q1\n0, 20.5,0\n1, 21.25,50\n2, 22.0,\n"),
         ("run.dat", "t T1   Q1\n0 20.5 0\n 1  21.25 50\n2 22.0 NA\n"),
+        ("run.csv", RUN.replace("\n", "\r")),
         ("run.csv", "\ufeff" + RUN.replace("\n", "\r\n")),
     ],
 )
@@ -416,7 +417,27 @@ def test_rig_logs_that_name_things_differently(shared_data):
     log = dw.read(files, rename=rename, state=["T1", "T2"], action=["Q1", "Q2"], time="time")
     assert log.labels == ("hybrid_mimo", "energy_balance_mimo", "hybrid_mimo_matlab")
     assert log.schema["T1"].unit == "degC"
-    assert log.schema.time_unit == ""
+    assert log.schema.time_unit == "s"
+
+
+def test_times_in_different_units_are_brought_to_one(shared_data):
+    rename = {"Tempo_s": "t", "tempo_ms": "t", "Saida_y": "y", "angulo_deg": "y"}
+    rename |= {"u_pct": "u", "Controle_u": "u"}
+    log = dw.read(
+        shared_data("quarter-drone"),
+        pattern="*.csv",
+        rename=rename,
+        state="y",
+        action="u",
+        time="t",
+        time_unit="s",
+    )
+    assert len(log) == 4
+    assert log.schema.step == pytest.approx(0.01, abs=0.0011)
+    assert sum("converted from ms to s" in n for n in log.notes) == 2
+    untold = {k: v for k, v in rename.items() if k != "tempo_ms"}
+    with pytest.raises(UnknownNameError, match=r"column of 14_drone_seq.*\.csv is called 't'"):
+        dw.read(shared_data("quarter-drone"), rename=untold, state="y", time="t", pattern="*.csv")
 
 
 def test_tables_separated_by_blanks_and_tabs(shared_data):

@@ -159,6 +159,13 @@ def test_irregular_times_give_the_median_step_and_a_note():
     assert any("irregular" in n and "resample(1)" in n for n in log.notes)
 
 
+def test_episodes_with_very_different_steps_are_flagged():
+    frame = pl.DataFrame({"ep": ["a"] * 3 + ["b"] * 3, "t": [0, 1, 2, 0, 1000, 2000]})
+    frame = frame.with_columns(x=pl.Series([1.0, 2, 3, 3, 2, 1.5]))
+    with pytest.warns(DoworldWarning, match=r"very different steps: 1 in 'a' and 1000 in 'b'"):
+        Trajectories.from_frame(frame, state="x", episode="ep", time="t")
+
+
 @pytest.mark.parametrize("library", [0, 1])
 def test_datetimes_become_seconds(library):
     start = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)

@@ -18,7 +18,8 @@ from doworld.data.frame import from_table
 from doworld.data.roles import Roles, as_names
 from doworld.data.schema import Kind, Policy, Role, Schema, Variable
 from doworld.data.schema_file import SchemaFile, read_schema
-from doworld.data.tables import SUFFIXES, Layout, Limit, columns_of, load
+from doworld.data.tables import SUFFIXES, Layout, Limit, columns_of, load, unit_in_name
+from doworld.data.timing import SECONDS, time_unit_in_name
 from doworld.data.trajectories import Trajectories
 from doworld.data.units import agreed_units
 
@@ -60,6 +61,8 @@ def read(
 
     Roles (``state`` … ``variables``) are as in ``Trajectories.from_frame``. When ``state`` is
     given, the roles of a schema file no longer count, only its kinds, units, bounds and words.
+    Times are brought to ``time_unit``, or to the first file's unit, where the header names the
+    file's own ("Time (sec)", "tempo_ms").
 
     Args:
         path: a file (``.csv``, ``.tsv``, ``.txt``, ``.dat``, each also ``.gz``, or ``.parquet``),
@@ -152,10 +155,13 @@ def _log(
         if v.kind is Kind.CATEGORICAL and n not in roles.kind_inferred
     ]
     tables, units = [], []
+    clock = _Clock(roles)
     for file in source.files:
-        table, own = load(file, source.layout, roles.columns, text, limit=source.limit)
+        table, called = load(file, source.layout, roles.columns, text, limit=source.limit)
+        table = clock.aligned(table, file, called)
         tables.append(_labelled(table, file, roles, by_file, environment_from))
-        units.append((file.name, {n: u for n, u in own.items() if n in roles.role_of}))
+        units.append((file.name, {n: unit_in_name(called[n]) for n in roles.role_of}))
+    roles = replace(roles, time_unit=clock.unit)
     declared = {n: v.unit for n, v in roles.variables.items()}
     agreed, mixed = agreed_units([("the schema", declared), *units])
     table = pl.concat(tables, how="vertical_relaxed") if len(tables) > 1 else tables[0]
@@ -173,8 +179,28 @@ def _log(
     labels = log.labels
     if roles.episode is None and len(log) == 1:
         labels = (_stem(source.files[0]),)
-    notes = tuple(dict.fromkeys([*known.notes, *log.notes, *mixed]))
+    notes = tuple(dict.fromkeys([*known.notes, *log.notes, *clock.notes, *mixed]))
     return replace(log, schema=schema, labels=labels, notes=notes)
+
+
+class _Clock:
+    """Brings the time columns of several files to the unit of the first that names one."""
+
+    def __init__(self, roles: Roles) -> None:
+        self.name, self.unit = roles.time, roles.time_unit
+        self.notes: list[str] = []
+
+    def aligned(self, table: pl.DataFrame, file: Path, called: Mapping[str, str]) -> pl.DataFrame:
+        """The table with its times in the common unit."""
+        if self.name is None or not table[self.name].dtype.is_numeric():
+            return table
+        unit = time_unit_in_name(called[self.name])
+        self.unit = self.unit or unit or None
+        if not unit or unit == self.unit or self.unit not in SECONDS:
+            return table
+        self.notes.append(f"times of {file.name} were converted from {unit} to {self.unit}")
+        times = table[self.name].cast(pl.Float64) * (SECONDS[unit] / SECONDS[self.unit])
+        return table.with_columns(times.alias(self.name))
 
 
 def _labelled(

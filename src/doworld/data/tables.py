@@ -71,7 +71,7 @@ def columns_of(path: Path, layout: Layout, limit: Limit | None = None) -> tuple[
 def load(
     path: Path, layout: Layout, wanted: Sequence[str], text: Sequence[str] = (), *, limit: Limit
 ) -> tuple[pl.DataFrame, dict[str, str]]:
-    """The ``wanted`` columns of a file, and the units that its header names.
+    """The ``wanted`` columns of a file, and what each is called there.
 
     Columns in ``text`` are read as text even where they look like numbers. Raises ``DataError``
     for a file that is too large, broken or of an unknown format, ``UnknownNameError`` for a column
@@ -89,7 +89,7 @@ def load(
         source = _sources(path, raw, layout, wanted)
         frame = _parse(path, content, dialect, source, layout, text=text, rows=limit.rows)
     frame = pl.DataFrame([_without(column, layout.missing or ()) for column in frame])
-    return frame, {name: unit for name, i in source.items() if (unit := unit_in_name(raw[i]))}
+    return frame, {name: raw[i] for name, i in source.items()}
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,8 @@ def _text(path: Path, layout: Layout, limit: Limit) -> str:
         raise DataError(f"there is no encoding {layout.encoding!r}. Try 'utf-8'.") from None
     if not content.strip():
         raise DataError(f"{path.name} is empty. Check how it was written.")
+    if "\n" not in content:
+        content = content.replace("\r", "\n")
     return content.lstrip("\r\n")
 
 

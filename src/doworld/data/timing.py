@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from doworld._core.errors import DataError, DoworldWarning
 from doworld.data.roles import Roles
 
-__all__ = ["Arrangement", "arrange", "seconds"]
+__all__ = ["SECONDS", "Arrangement", "arrange", "seconds", "time_unit_in_name"]
 
 _UNIT_IN_NAME = re.compile(
     r"(?:^|[\s_(\[])(ms|s|sec|secs|second|seconds|min|minutes|h|hours|d|days)[)\]]?\s*$", re.I
@@ -23,7 +23,20 @@ _UNITS = {
     **dict.fromkeys(("d", "days"), "d"),
     "ms": "ms",
 }
+SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+"""How many seconds a unit of time has."""
+
 _MONTH_DAY = re.compile(r"^\s*(\d{1,2})/(\d{1,2})\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s*$")
+
+
+def time_unit_in_name(name: str) -> str:
+    """The unit of time at the end of a column's name, or "".
+
+    >>> time_unit_in_name("Time (sec)"), time_unit_in_name("tempo_ms"), time_unit_in_name("t")
+    ('s', 'ms', '')
+    """
+    found = _UNIT_IN_NAME.search(name)
+    return _UNITS[found[1].lower()] if found else ""
 
 
 @dataclass(frozen=True)
@@ -128,19 +141,39 @@ def _step(
         shown = ", ".join(f"{stamps[i]:g} in episode {str(name_of_row[i])!r}" for i in again[:3])
         raise DataError(
             f"{len(again)} time stamps in column {roles.time!r} occur twice within an episode: "
-            f"{shown}. Name the column that tells the episodes apart (episode=...), or drop the "
-            f"duplicates: df.unique(subset=[...], keep='first')."
+            f"{shown}. Name the column that tells the episodes apart (episode=...), leave the time "
+            "out where rows are units without an order, or drop the duplicates: "
+            "df.unique(subset=[...], keep='first')."
         )
     step = float(roles.step or np.median(gaps))
     odd = np.abs(gaps / step - 1) > 0.01
     if odd.any():
         notes.append(
-            f"time stamps are irregular: {odd.mean():.0%} of the gaps differ from the median step "
-            f"of {step:.6g} {unit}".rstrip()
+            f"time stamps are irregular: {odd.sum()} of {len(odd)} gaps differ from the median "
+            f"step of {step:.6g} {unit}".rstrip()
             + f" by more than 1 % ({gaps.min():.6g} to {gaps.max():.6g}); rows are taken as one "
             f"step apart. log.resample({step:.6g}) puts them on a common grid"
         )
+    _report_steps(gaps, name_of_row[1:][inside], unit, notes)
     return step
+
+
+def _report_steps(gaps: np.ndarray, names: np.ndarray, unit: str, notes: list[str]) -> None:
+    """Warns when episodes were sampled at very different steps, or count time differently."""
+    starts = np.flatnonzero(np.concatenate([[True], names[1:] != names[:-1]]))
+    # the mean is enough to find factors, and needs no loop over episodes
+    means = np.add.reduceat(gaps, starts) / np.diff(np.append(starts, len(gaps)))
+    slow, fast = int(means.argmax()), int(means.argmin())
+    if means[slow] < 5 * means[fast]:
+        return
+    message = (
+        f"episodes have very different steps: {means[fast]:.4g} {unit}".rstrip()
+        + f" in {str(names[starts[fast]])!r} and {means[slow]:.4g} in {str(names[starts[slow]])!r}."
+        " If they count time in different units, convert one; else bring them to one step with "
+        "log.resample(...)"
+    )
+    notes.append(message)
+    warnings.warn(f"{message}.", DoworldWarning, stacklevel=6)
 
 
 def _times(
@@ -154,8 +187,7 @@ def _times(
     if origin:
         written = "".join(column.head(1).to_list()) if column.dtype == pl.String else origin
         notes.append(f"times are seconds since {origin if origin[:4] in written else origin[5:]}")
-    found = _UNIT_IN_NAME.search(roles.time)
-    unit = "s" if origin is not None else (_UNITS[found[1].lower()] if found else "")
+    unit = "s" if origin is not None else time_unit_in_name(roles.time)
     return times, roles.time_unit if roles.time_unit is not None else unit
 
 

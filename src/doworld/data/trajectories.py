@@ -119,8 +119,8 @@ class Trajectories:
         ``doworld.data.frame`` says how rows become episodes, ``doworld.data.roles.Roles`` what
         each argument means and ``doworld.data.columns.encode`` how kinds are decided. Raises
         ``UnknownNameError`` for a column that does not exist, ``SchemaError`` for two roles of one
-        column, ``DataError`` for ±inf, duplicated time stamps, columns without any value or 0
-        rows; warns of constant variables, unsorted rows and units that look mixed.
+        column, ``DataError`` for ±inf, duplicated time stamps, columns without any value, 0 rows;
+        warns of constant variables, unsorted rows and units that look mixed.
 
         >>> import polars as pl
         >>> df = pl.DataFrame({"t": [0.0, 1.0, 2.0], "T": [20.5, 21.0, 22.5], "Q": [0, 1, None]})
@@ -228,10 +228,7 @@ class Trajectories:
         return summarise(self)
 
     def write(self, path: str | Path) -> Path:
-        """Writes a CSV or Parquet file and a YAML schema beside it that ``read`` finds by itself.
-
-        See ``doworld.data.write``. Returns the path of the table.
-        """
+        """Writes a table that ``read`` brings back, and its path; see ``doworld.data.write``."""
         from doworld.data.write import write
 
         return write(self, path)
@@ -321,7 +318,7 @@ class Trajectories:
         ]
         return np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
 
-    def select(self, episodes: Sequence[int]) -> "Trajectories":
+    def select(self, episodes: Sequence[int] | Int[np.ndarray, " chosen"]) -> "Trajectories":
         """The log of the episodes with these numbers, in this order."""
         numbers = np.asarray(list(episodes), np.int64)
         spans = [np.arange(int(self.starts[i]), int(self.starts[i + 1])) for i in numbers]
@@ -358,7 +355,7 @@ class Trajectories:
         order = np.random.default_rng(seed).permutation(len(self))
         share = np.cumsum(np.diff(self.starts)[order]) / max(self.rows, 1)
         held = int(np.clip(np.searchsorted(share, fraction) + 1, 1, len(self) - 1))
-        return self.select(sorted(order[held:])), self.select(sorted(order[:held]))
+        return self.select(np.sort(order[held:])), self.select(np.sort(order[:held]))
 
     def _part(self, first: int, last: int) -> "Trajectories":
         part = self.episode(0)[first:last]
@@ -380,9 +377,7 @@ class Trajectories:
         """
 
         def free(name: str) -> str:
-            while name in self.schema.index:
-                name += "_"
-            return name
+            return free(f"{name}_") if name in self.schema.index else name
 
         return free("episode"), free("time"), free("environment")
 
