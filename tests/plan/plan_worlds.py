@@ -1,4 +1,9 @@
-"""Worlds whose truth we hold, as models: hand-made laws, and linear ones with a known optimum."""
+"""Worlds whose truth we hold, as models: hand-made laws, and linear ones with a known optimum.
+
+They are cached because laws are functions, and a new function means a new compilation.
+"""
+
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -122,6 +127,7 @@ def _reference(targets, low, high, dynamics) -> Reference:
     )
 
 
+@cache
 def cartpole_model(members: int = 1, sigma: float = 0.0) -> WorldModel:
     """CartPole-v1's published equations (Euler, 0.02 s)."""
 
@@ -164,43 +170,21 @@ def cartpole_model(members: int = 1, sigma: float = 0.0) -> WorldModel:
     )
 
 
-def pendulum_model(members: int = 1) -> WorldModel:
-    """Pendulum-v1's published equations (0.05 s) in cos, sin and angular speed."""
+@cache
+def _double_integrator(nominal: bool, second: bool, lag: int) -> tuple[Known, ...]:
+    parents = (("v", "v", 1), ("u", "u", lag), *((("w", "w", lag),) if second else ()))
+    strength, rest = (0.6, -0.2) if nominal else (0.3, 0.0)
 
-    def speed(cos, sin, omega, torque):
-        u = jnp.clip(torque, -2.0, 2.0)
-        return jnp.clip(omega + 0.05 * (15 * sin + 3 * u), -8, 8)
+    def speed(v, u, w=0.0):
+        return v + rest + strength * u + 0.1 * w
 
-    def cosine(cos, sin, omega, torque):
-        turn = 0.05 * speed(cos, sin, omega, torque)
-        return cos * jnp.cos(turn) - sin * jnp.sin(turn)
-
-    def sine(cos, sin, omega, torque):
-        turn = 0.05 * speed(cos, sin, omega, torque)
-        return sin * jnp.cos(turn) + cos * jnp.sin(turn)
-
-    names = ("cos", "sin", "omega", "torque")
-    parents = tuple((n, n, 1) for n in names)
-    laws = (
-        Known("cos", parents, cosine),
-        Known("sin", parents, sine),
-        Known("omega", parents, speed),
-    )
-    variables = (
-        *(Variable(n) for n in names[:3]),
-        Variable("torque", Role.ACTION, bounds=(-2.0, 2.0)),
-    )
-    return known_model(
-        variables,
-        laws,
-        low=[-1, -1, -8, -2],
-        high=[1, 1, 8, 2],
-        scale=[0.7, 0.7, 3, 1.15],
-        members=members,
-        step=0.05,
+    return (
+        Known("p", (("p", "p", 1), ("v", "v", 1)), lambda p, v: p + 0.3 * v),
+        Known("v", parents, speed),
     )
 
 
+@cache
 def linear_model(
     kind: Kind = Kind.CONTINUOUS,
     bounds=(-3.0, 3.0),
@@ -212,27 +196,14 @@ def linear_model(
 
     A categorical u pushes by 0.4 when "right" and by −0.2 otherwise.
     """
-    extra = (Variable("w", Role.ACTION, Kind.BINARY),) if second else ()
-    categories = ("left", "none", "right") if kind is Kind.CATEGORICAL else ()
+    nominal = kind is Kind.CATEGORICAL
+    categories = ("left", "none", "right") if nominal else ()
     push = Variable("u", Role.ACTION, kind, bounds=bounds, categories=categories)
-    parents = (("v", "v", 1), ("u", "u", lag), *((("w", "w", lag),) if second else ()))
-    if kind is Kind.CATEGORICAL:  # "right" pushes, the others brake a little
-        strength, rest = 0.6, -0.2
-    else:
-        strength, rest = 0.3, 0.0
-
-    def speed(v, u, w=0.0):
-        return v + rest + strength * u + 0.1 * w
-
-    laws = (
-        Known("p", (("p", "p", 1), ("v", "v", 1)), lambda p, v: p + 0.3 * v),
-        Known("v", parents, speed),
-    )
-    wide = [0.0] * len(extra)
+    extra = (Variable("w", Role.ACTION, Kind.BINARY),) if second else ()
     return known_model(
         (Variable("p"), Variable("v"), push, *extra),
-        laws,
-        low=[-5, -5, -3, *wide],
+        _double_integrator(nominal, second, lag),
+        low=[-5, -5, -3, *[0.0] * len(extra)],
         high=[5, 5, 3, *[1.0] * len(extra)],
         sigma=sigma,
     )

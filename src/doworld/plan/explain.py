@@ -52,10 +52,8 @@ def limits_of(
             out.append(f"limit {name} {_range(band)}: held by construction")
             continue
         at = model.schema.position(name)
-        low, high = (
-            float(side[0, at]) * model.scale[at] + model.center[at]
-            for side in (verdict.low, verdict.high)
-        )
+        low = float(np.quantile(verdict.low[:, 0, at], 0.05)) * model.scale[at] + model.center[at]
+        high = float(np.quantile(verdict.high[:, 0, at], 0.95)) * model.scale[at] + model.center[at]
         margins = []
         if band.low is not None:
             margins.append(low - band.low)

@@ -19,13 +19,13 @@ class Verdict(eqx.Module):
     Attributes:
         parts: cost by kind of term (target, keep, slope) and variable.
         kept: probability that the variable stays within its hard limit in all rows.
-        low, high: smallest and largest value, in the 5 % and 95 % future, in scaled units.
+        low, high: smallest and largest value over the rows of every future, in scaled units.
     """
 
     parts: Float[Array, "n 3 variables"]
     kept: Float[Array, "n variables"]
-    low: Float[Array, "n variables"]
-    high: Float[Array, "n variables"]
+    low: Float[Array, "futures n variables"]
+    high: Float[Array, "futures n variables"]
 
 
 @partial(jax.jit, static_argnames="draws")
@@ -51,6 +51,6 @@ def judge(
     return Verdict(
         parts=jnp.mean(parts, (0, 1)),
         kept=jnp.mean(kept, (0, 1)),
-        low=jnp.quantile(low, 0.05, axis=(0, 1)),
-        high=jnp.quantile(high, 0.95, axis=(0, 1)),
+        low=low.reshape(-1, *low.shape[2:]),
+        high=high.reshape(-1, *high.shape[2:]),
     )
