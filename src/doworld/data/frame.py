@@ -166,7 +166,8 @@ def _end(table: pl.DataFrame, rows: Arrangement, name: str | None) -> np.ndarray
     column = table[name]
     if not (column.dtype == pl.Boolean or column.dtype.is_numeric()):
         raise DataError(f"column {name!r} holds {column.dtype} values. Give true and false.")
-    flags = column.fill_null(0).cast(pl.Boolean).to_numpy()
+    column = column.fill_nan(None) if column.dtype.is_float() else column
+    flags = column.cast(pl.Boolean).fill_null(False).to_numpy()
     last = rows.starts[1:] - 1
     before = np.maximum(last - 1, rows.starts[:-1])
     early = flags.copy()
