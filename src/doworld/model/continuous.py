@@ -142,8 +142,11 @@ def fit_continuous(
     starts = rollouts(log, data, settings or NeuralSettings())
     wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
     if settings is not None and wanting and len(data.rows) >= FEWEST_ROWS:
-        sets["neural"] = (_neural(data, plan, wire, starts, settings, seed, progress, store),)
-    return _select(data, plan, wire, sets, families, starts, closed)
+        network = _neural(
+            data, plan, wire, starts, settings=settings, seed=seed, progress=progress, store=store
+        )
+        sets["neural"] = (network,)
+    return _select(data, plan, wire, sets, families=families, starts=starts, closed=closed)
 
 
 def _neural(
@@ -151,6 +154,7 @@ def _neural(
     plan: Parents,
     wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
     starts: Rollouts,
+    *,
     settings: NeuralSettings,
     seed: int,
     progress: Progress,
@@ -163,9 +167,9 @@ def _neural(
         data,
         plan,
         wire((seed_bank,)),
-        starts.train,
-        starts.held,
-        _bootstrap_rows(data, len(plan.mask), seed),
+        windows=starts.train,
+        held=starts.held,
+        train=_bootstrap_rows(data, len(plan.mask), seed),
         settings=settings,
         seed=seed,
         track=track,
@@ -186,6 +190,7 @@ def _select(
     plan: Parents,
     wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
     sets: dict[str, tuple[AbstractBank, ...]],
+    *,
     families: dict[int, str],
     starts: Rollouts,
     closed: dict[int, dict[int, Closed]],

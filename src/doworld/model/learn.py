@@ -16,7 +16,7 @@ from doworld.data import Kind, Role, Trajectories
 from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import AbstractBank, Known
 from doworld.model.baseline import LinearBaseline
-from doworld.model.calibrate import calibrate
+from doworld.model.calibrate import calibrate, held_out, temper
 from doworld.model.categorical_fit import fit_categorical
 from doworld.model.continuous import fit_continuous
 from doworld.model.design import Design, Parents, design, member_graphs, parents
@@ -123,8 +123,19 @@ def fit(
     structural, plan, data = plan_of(log, graph_of, settings, seed)
     store = Checkpoint(checkpoint, _fingerprint(log, graph_of, settings, seed))
     wire = _Wiring(log, graph_of, data)
-    banks, fits = _banks(log, data, plan, wire, settings, known, seed, progress, store)
-    dynamics = wire(banks)
+    banks, fits = _banks(
+        log,
+        data,
+        plan,
+        wire,
+        settings=settings,
+        known=known,
+        seed=seed,
+        progress=progress,
+        store=store,
+    )
+    rollouts = held_out(log, data, seed=seed)
+    dynamics = temper(wire(banks), rollouts)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(log.values, 0), np.nanmax(log.values, 0)
@@ -136,7 +147,7 @@ def fit(
         scale=data.scale,
         typical=_typical(log),
         reference=reference(data, plan, low, high, seed=seed),
-        calibration=calibrate(log, data, dynamics, seed=seed),
+        calibration=calibrate(log, dynamics, rollouts),
         baseline=LinearBaseline.fit(log, data.lags),
         fits=fits,
         members_of_structure=structural,
@@ -231,6 +242,7 @@ def _banks(
     data: Design,
     plan: Parents,
     wire: _Wiring,
+    *,
     settings: Settings,
     known: tuple[Known, ...],
     seed: int,

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from doworld._core.devices import prepare
 from doworld._core.errors import SchemaError
-from doworld._core.progress import Progress, Quiet
+from doworld._core.progress import Progress, Quiet, Track
 from doworld.data import Kind, Role, Trajectories
 from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import MonolithBank, ensemble, renewed
-from doworld.model.calibrate import calibrate
+from doworld.model.calibrate import calibrate, held_out
 from doworld.model.closed import wiring
 from doworld.model.design import Parents
 from doworld.model.learn import Settings, fit, plan_of
@@ -75,7 +75,7 @@ def fit_monolith(
     pool = jnp.asarray(np.stack([rng.choice(p, size, replace=False) for p in picks]))
     x, y = jnp.asarray(inputs[0]), jnp.asarray((change[0] / scale).astype(np.float32))
     track = (progress or Quiet()).task("monolithic network", updates // CHUNK)
-    bank = _train(bank, x, y, pool, updates, seed, track)
+    bank = _train(bank, x, y, pool, updates=updates, seed=seed, track=track)
     first = jnp.asarray(inputs[1]), jnp.asarray((change[1] / scale).astype(np.float32))
     error = jax.vmap(lambda b: _errors(b, *first))(bank)
     sigma = jnp.sqrt(jnp.mean(error**2, 1)) + 1e-7
@@ -83,7 +83,7 @@ def fit_monolith(
     names = [log.schema.names[int(t)] for t in plan.targets]
     fits = tuple(Fit(n, "monolith", {}, float("nan")) for n in names)
     dynamics = eqx.tree_at(lambda d: d.banks, frame.dynamics, (bank,))
-    calibration = calibrate(log, data, dynamics, seed=seed)
+    calibration = calibrate(log, dynamics, held_out(log, data, seed=seed))
     return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits)
 
 
@@ -119,7 +119,16 @@ def _errors(
 TRAINED = ("weight1", "bias1", "weight2", "bias2", "weight3", "bias3")
 
 
-def _train(bank: MonolithBank, x, y, pool, updates: int, seed: int, track) -> MonolithBank:
+def _train(
+    bank: MonolithBank,
+    x: Float[Array, "b k"],
+    y: Float[Array, "b n"],
+    pool: Int[Array, "members rows"],
+    *,
+    updates: int,
+    seed: int,
+    track: Track,
+) -> MonolithBank:
     optimiser = optax.adamw(optax.cosine_decay_schedule(3e-3, updates, 0.01), weight_decay=1e-5)
     params = {name: getattr(bank, name) for name in TRAINED}
 
@@ -135,7 +144,8 @@ def _train(bank: MonolithBank, x, y, pool, updates: int, seed: int, track) -> Mo
     def chunk(params, state, key):
         def step(carry, key):
             keys = jax.random.split(key, len(pool))
-            return jax.vmap(member)(*carry, bank, pool, keys), None
+            params, state = carry
+            return jax.vmap(member)(params, state, bank, pool, keys), None
 
         return jax.lax.scan(step, (params, state), jax.random.split(key, CHUNK))[0]
 

@@ -61,7 +61,7 @@ def _start(
     h = settings.hidden
     width = design.features.shape[1]
     lag, feature = np.divmod(parents.columns, width)
-    used = parents.mask.any(0)
+    used = np.asarray(parents.mask.any(0))
     chain = np.zeros((n, k))
     chain[:, 1:] = (feature[:, 1:] == feature[:, :-1]) & (lag[:, 1:] > lag[:, :-1]) & used[:, 1:]
     shift, spread, scale = np.zeros((n, k)), np.zeros((n, k)), np.ones(n)
@@ -165,14 +165,16 @@ def _run(
         return jax.lax.map(one, (bank, params))
 
     @eqx.filter_jit
-    def chunk(params, moments, average, starts, counts, weight, rates, key, batch):
+    def chunk(carried, data, rates, key, batch):
+        starts, counts, weight = data
         optimiser = _optimiser(settings)
 
         def loss(params, bank, at):
             error = problem.error(renewed(bank, params), at, weight.shape[0])
             return jnp.mean(error**2 * weight)
 
-        def member(params, moments, average, bank, starts, count, rate, key):
+        def member(carried, bank, own, rate, key):
+            (params, moments, average), (starts, count) = carried, own
             at = starts[jax.random.randint(key, (batch,), 0, count)]
             grads = jax.grad(loss)(params, bank, at)
             updates, moments = optimiser.update(grads, moments, params)
@@ -186,11 +188,11 @@ def _run(
         def step(carry, inputs):
             rate, key = inputs
             keys = jax.random.split(key, starts.shape[0])
-            run = jax.vmap(member, in_axes=(0, 0, 0, 0, 0, 0, None, 0))
-            return run(*carry, bank, starts, counts, rate, keys), None
+            run = jax.vmap(member, in_axes=(0, 0, 0, None, 0))
+            return run(carry, bank, (starts, counts), rate, keys), None
 
         keys = jax.random.split(key, len(rates))
-        return jax.lax.scan(step, (params, moments, average), (rates, keys))[0]
+        return jax.lax.scan(step, carried, (rates, keys))[0]
 
     return chunk, score
 
@@ -221,10 +223,10 @@ def fit_neural(
     design: Design,
     parents: Parents,
     dynamics: Dynamics,
+    *,
     windows: dict[int, np.ndarray],
     held: np.ndarray,
     train: list[np.ndarray],
-    *,
     settings: NeuralSettings,
     seed: int,
     track: Track,
@@ -270,10 +272,10 @@ def fit_neural(
                 state,
                 chunk,
                 score,
-                (starts, jnp.asarray(counts), weight),
-                jnp.asarray(rates[c : c + settings.chunk], jnp.float32),
-                jax.random.fold_in(jax.random.key(seed), count),
-                batch,
+                data=(starts, jnp.asarray(counts), weight),
+                rates=jnp.asarray(rates[c : c + settings.chunk], jnp.float32),
+                key=jax.random.fold_in(jax.random.key(seed), count),
+                batch=batch,
             )
             checkpoint.save("neural", state, count)
             track.advance(1, note=f"held-out error {float(state.score.mean()):.3f}")
@@ -284,14 +286,14 @@ def _advance(
     state: _State,
     chunk,
     score,
+    *,
     data: tuple,
     rates: Float[Array, " c"],
     key: PRNGKeyArray,
     batch: int,
 ) -> _State:
-    params, moments, average = chunk(
-        state.params, state.moments, state.average, *data, rates, key, batch
-    )
+    carried = (state.params, state.moments, state.average)
+    params, moments, average = chunk(carried, data, rates, key, batch)
     now = score(average)
     better = now < state.score
 

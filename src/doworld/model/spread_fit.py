@@ -1,5 +1,7 @@
 """The noise of neural mechanisms: σ as a function of the parents, and the shape of ε."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -32,7 +34,9 @@ def _errors(bank: NeuralBank, inputs: Float[Array, "n b k"], change: Float[Array
 
 
 @eqx.filter_jit
-def _fit_log_sigma(error: Float[Array, "m b n"], hidden: Float[Array, "m b n h"]):
+def _fit_log_sigma(
+    error: Float[Array, "m b n"], hidden: Float[Array, "m b n h"]
+) -> dict[str, Array]:
     """The last layer of log σ by maximum likelihood, from the constant that fits best."""
     level = 0.5 * jnp.log(jnp.mean(error**2, 1) + 1e-12)
     params = {
@@ -51,7 +55,8 @@ def _fit_log_sigma(error: Float[Array, "m b n"], hidden: Float[Array, "m b n h"]
         updates, state = optimiser.update(jax.grad(loss)(p), state)
         return (optax.apply_updates(p, updates), state), None
 
-    return jax.lax.scan(step, (params, optimiser.init(params)), length=UPDATES)[0][0]
+    fitted: Any = jax.lax.scan(step, (params, optimiser.init(params)), length=UPDATES)[0][0]
+    return fitted
 
 
 def _rows(design: Design, parents: Parents, held: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
