@@ -49,7 +49,7 @@ def place(
     out = np.zeros((*weight.shape[:-1], base**half, base ** (degree - half)))
     digits = base ** np.arange(degree)[::-1]
     row = full[:, :half] @ (digits[:half] // base ** (degree - half))
-    np.add.at(out, (..., row, full[:, half:] @ digits[half:]), weight)
+    np.add.at(out, (..., row, full[:, half:] @ digits[half:]), weight)  # type: ignore[arg-type]
     return out
 
 

@@ -12,7 +12,7 @@ __all__ = ["OBJECTIVE", "check_balance"]
 
 OBJECTIVE = Goal(
     target={"x": 0.0, "theta": 0.0},
-    limit={"x": (-2.3, 2.3), "theta": (-0.2, 0.2)},
+    limit={"x": (-2.3, 2.3), "theta": (-0.2, 0.2)},  # type: ignore[arg-type]
     final=10.0,
 )
 """Upright in the middle of the track, well inside the limits at which an episode ends."""
@@ -35,7 +35,8 @@ def check_balance(model: WorldModel, *, seed: int, progress: Progress) -> tuple[
     chance = [_episode(env, lambda _: int(lazy.integers(2)), i, None) for i in range(20)]
     env.close()
     given = {"x": 0.0, "x_dot": 0.0, "theta": 0.1, "theta_dot": 0.0, **world}
-    answer = plan(model, Plan(given=given, objective=OBJECTIVE, horizon=HORIZON), seed=seed)
+    query = Plan(given=given, objective=OBJECTIVE, horizon=HORIZON)  # type: ignore[arg-type]
+    answer = plan(model, query, seed=seed)
     mean = float(np.mean(returns))
     check = Check(
         "balance the pole by planning",

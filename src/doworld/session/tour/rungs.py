@@ -182,7 +182,8 @@ def check_counterfactual(
         rows = replay(first, actions, **setting)[at + 1 :]
         if alive(rows):
             flip = Set("action", int(actions[at]), at=at)
-            cases.append(Counterfactual(episode=part, interventions=(flip,), samples=SAMPLES))
+            query = Counterfactual(episode=part, interventions=(flip,), samples=SAMPLES)  # type: ignore[arg-type]
+            cases.append(query)
             truth.append((rows, np.stack([part.column(n) for n in STATE], 1)[at + 1 :]))
     answers = [counterfactual(model, query, seed=seed) for query in cases]
     ours = [_after(a, at) for a in answers]
