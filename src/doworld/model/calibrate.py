@@ -23,7 +23,9 @@ __all__ = ["LEVEL", "HeldOut", "calibrate", "held_out", "temper", "worlds_of"]
 
 LEVEL = 0.9
 WINDOWS = 96
-SAMPLES = 12
+SAMPLES = 20
+"""Futures of a window; from fewer than 19, ``ends`` cannot reach out to a 90 % interval."""
+
 LONGEST = 64
 
 
@@ -41,7 +43,7 @@ def worlds_of(
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Held-out open-loop rollouts: where they start, what followed, and which values were logged."""
+    """Held-out open-loop rollouts: where they start, what followed, and what of it was logged."""
 
     worlds: World
     truth: Float[np.ndarray, "windows steps variables"]
