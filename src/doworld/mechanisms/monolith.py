@@ -32,9 +32,9 @@ class MonolithBank(InvertibleBank):
         """Standard normal draws."""
         return jax.random.normal(key, (*shape, len(self.targets), 1))
 
-    def location(self, inputs: Float[Array, "n k"]) -> Float[Array, " n"]:
-        """s·f(all), in scaled units."""
-        hidden = jax.nn.silu(inputs[0] @ self.weight1 + self.bias1)
+    def location(self, row: Float[Array, " k"]) -> Float[Array, " n"]:
+        """s·f(all), in scaled units, of the inputs that all targets share."""
+        hidden = jax.nn.silu(row @ self.weight1 + self.bias1)
         hidden = jax.nn.silu(hidden @ self.weight2 + self.bias2)
         return self.scale * (hidden @ self.weight3 + self.bias3)
 
@@ -42,11 +42,11 @@ class MonolithBank(InvertibleBank):
         self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], noise: Float[Array, "n 1"]
     ) -> Float[Array, " n"]:
         """r·z + s·f(all) + s·σε."""
-        location = self.residual * previous + self.location(inputs)
+        location = self.residual * previous + self.location(inputs[0])
         return location + self.scale * self.sigma * noise[..., 0]
 
     def _error(self, inputs, previous, value):
-        return value - self.residual * previous - self.location(inputs)
+        return value - self.residual * previous - self.location(inputs[0])
 
     def log_prob(
         self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], value: Float[Array, " n"]

@@ -113,7 +113,7 @@ def _start(plan: Parents, hidden: int, seed: int) -> MonolithBank:
 def _errors(
     bank: MonolithBank, x: Float[Array, "b k"], y: Float[Array, "b n"]
 ) -> Float[Array, "b n"]:
-    return jax.vmap(lambda row: bank.location(row[None]))(x) / bank.scale - y
+    return jax.vmap(bank.location)(x) / bank.scale - y
 
 
 TRAINED = ("weight1", "bias1", "weight2", "bias2", "weight3", "bias3")
