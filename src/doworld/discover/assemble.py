@@ -5,10 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from doworld.discover.contemporaneous import Contemporaneous
+from doworld.discover.fits import LEAST_GAIN
+from doworld.discover.group import GROUP_TEST, GroupTest
 from doworld.discover.results import EdgeTests
 from doworld.graph import Edge, Evidence, Mark, Prior
 
-__all__ = ["lag_edges", "row_edges", "with_required"]
+__all__ = ["group_edges", "lag_edges", "row_edges", "with_required"]
 
 DOUBTFUL = 0.05
 ROW_TEST = "partial correlation within a row given the past; effect: standardised coefficient"
@@ -42,6 +44,57 @@ def _edge(tests: EdgeTests, probability: np.ndarray, i: int, t: int) -> Edge:
             note=f"removes {float(tests.gain[i, t]):.2g} of the variance left without it",
         ),
     )
+
+
+def group_edges(
+    tests: EdgeTests,
+    groups: list[GroupTest],
+    sure: list[Edge],
+    cut: float,
+    *,
+    levers: frozenset[str],
+) -> list[Edge]:
+    """Edges from sources that matter although none of their lags passed alone.
+
+    The edge stands at the lag with the largest statistic; which lag it is stays open. ``levers``
+    are actions of an unknown policy. A feedback controller hides what its action does, because the
+    action is nearly a function of the states beside it; such an edge is kept, with its probability,
+    where held-out loss speaks for it in at least every other resample.
+    """
+    block = tests.block
+    found = {(e.source, e.target) for e in sure}
+    out = []
+    for group in groups:
+        target = block.targets[group.target].name
+        likely = group.source in levers and group.probability >= 0.5
+        passed = (group.p_value <= cut or likely) and group.gain >= LEAST_GAIN
+        if not passed or (group.source, target) in found:
+            continue
+        own = [
+            i
+            for i, c in enumerate(block.candidates)
+            if c.name == group.source and block.allowed[i, group.target]
+        ]
+        best = max(own, key=lambda i: abs(float(tests.score[i, group.target])))
+        proof = Evidence(
+            test=GROUP_TEST,
+            statistic=group.gain,
+            p_value=group.p_value,
+            rows=len(block.outcomes),
+            note="its lags matter together; which one acts cannot be told",
+        )
+        lag = block.candidates[best].lag
+        out.append(
+            Edge(
+                group.source,
+                target,
+                lag,
+                probability=group.probability,
+                effect=group.gain,
+                evidence=proof,
+            )
+        )
+    return out
 
 
 def row_edges(

@@ -6,8 +6,8 @@ import numpy as np
 
 from doworld._core.errors import GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
-from doworld.data import Role, Trajectories
-from doworld.discover.assemble import lag_edges, row_edges, with_required
+from doworld.data import Policy, Role, Trajectories
+from doworld.discover.assemble import group_edges, lag_edges, row_edges, with_required
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.bootstrap import edge_probabilities
 from doworld.discover.contemporaneous import (
@@ -17,6 +17,7 @@ from doworld.discover.contemporaneous import (
     within_row,
 )
 from doworld.discover.design import Block, dynamics_block, policy_block, static_block
+from doworld.discover.group import group_tests
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import check_rows, deterministic_actions, independent, usable
@@ -154,7 +155,11 @@ def _assessments(task: _Task, max_lag: int) -> list[_Found]:
     log, prior = task.log, task.prior
     dynamics = dynamics_block(log, task.names, max_lag, prior.allows, seed=task.seed)
     check_rows(dynamics, log, max_lag)
-    policy = policy_block(log, task.names, max_lag, prior.allows, seed=task.seed)
+    policy = None
+    if log.schema.policy is Policy.RANDOMISED:
+        task.notes.append("actions were randomised, so nothing in the log acts on them.")
+    else:
+        policy = policy_block(log, task.names, max_lag, prior.allows, seed=task.seed)
     blocks = [b for b in (dynamics, policy) if b is not None and len(b.outcomes) and b.targets]
     track = task.progress.task("testing edges", total=sum(len(b.targets) for b in blocks))
     found = []
@@ -212,7 +217,11 @@ def _links(
 
 
 def _graph(task: _Task, found: list[_Found], max_lag: int, within: list[Edge]) -> CausalGraph:
-    every = np.concatenate([f.assessment.tests.p_value.ravel() for f in found])
+    groups = [group_tests(f.block) for f in found]
+    every = np.concatenate(
+        [f.assessment.tests.p_value.ravel() for f in found]
+        + [np.array([g.p_value for g in own]) for own in groups]
+    )
     cut = benjamini_hochberg(every, task.fdr)
     task.notes.append(
         f"{int(np.isfinite(every).sum())} candidate edges tested; p ≤ {cut:.2g} holds the expected "
@@ -220,10 +229,16 @@ def _graph(task: _Task, found: list[_Found], max_lag: int, within: list[Edge]) -
     )
     kept: list[Edge] = list(within)
     doubtful: list[Edge] = []
-    for f in found:
+    schema = task.log.schema
+    unknown = schema.policy is Policy.UNKNOWN
+    levers = frozenset(schema.of(Role.ACTION)) if unknown else frozenset()
+    for f, own in zip(found, groups, strict=True):
         chance = edge_probabilities(f.assessment.tests, cut, seed=task.seed)
         sure, unsure = lag_edges(f.assessment.tests, chance, cut)
-        kept, doubtful = kept + sure, doubtful + unsure
+        more = group_edges(f.assessment.tests, own, sure, cut, levers=levers)
+        taken = {(e.source, e.target, e.lag) for e in more}
+        unsure = [e for e in unsure if (e.source, e.target, e.lag) not in taken]
+        kept, doubtful = kept + sure + more, doubtful + unsure
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
     names = task.log.schema.names
     return CausalGraph(names, tuple(kept), tuple(doubtful), max_lag, tuple(task.notes))

@@ -200,7 +200,7 @@ def _select(
     at = {int(t): i for i, t in enumerate(plan.targets)}
 
     def scores(banks: tuple[AbstractBank, ...]) -> np.ndarray:
-        likely = open_loop_likelihood(data, wire(banks), starts.held, steps)
+        likely = open_loop_likelihood(data, wire(banks), starts.held, steps)[0]
         return likely[plan.targets]
 
     table = {name: scores(banks) for name, banks in sets.items()}

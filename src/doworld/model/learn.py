@@ -18,7 +18,8 @@ from doworld.mechanisms import AbstractBank, Known
 from doworld.model.baseline import LinearBaseline
 from doworld.model.calibrate import calibrate, held_out, temper
 from doworld.model.categorical_fit import fit_categorical
-from doworld.model.continuous import fit_continuous
+from doworld.model.choose import refuted
+from doworld.model.continuous import fit_continuous, rollouts
 from doworld.model.design import Design, Parents, design, member_graphs, parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.known_fit import fit_known
@@ -134,8 +135,9 @@ def fit(
         progress=progress,
         store=store,
     )
-    rollouts = held_out(log, data, seed=seed)
-    dynamics = temper(wire(banks), rollouts)
+    dynamics, structural = _without_refuted(log, data, wire(banks), structural, settings)
+    future = held_out(log, data, seed=seed)
+    dynamics = temper(dynamics, future)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(log.values, 0), np.nanmax(log.values, 0)
@@ -147,13 +149,31 @@ def fit(
         scale=data.scale,
         typical=_typical(log),
         reference=reference(data, plan, low, high, seed=seed),
-        calibration=calibrate(log, dynamics, rollouts),
+        calibration=calibrate(log, dynamics, future),
         baseline=LinearBaseline.fit(log, data.lags),
         fits=fits,
         members_of_structure=structural,
         rows=len(data.rows),
         notes=tuple(dict.fromkeys((*log.notes, *graph.notes))),
     )
+
+
+def _without_refuted(
+    log: Trajectories,
+    data: Design,
+    dynamics: Dynamics,
+    structural: tuple[bool, ...],
+    settings: Settings,
+) -> tuple[Dynamics, tuple[bool, ...]]:
+    """The ensemble without the sampled structures that held-out rollouts speak against."""
+    if not any(structural):
+        return dynamics, structural
+    starts = rollouts(log, data, settings.neural or NeuralSettings())
+    out = refuted(data, dynamics, structural, starts.held, max(starts.train))
+    stay = np.flatnonzero(~np.array(out))
+    banks = jax.tree.map(lambda leaf: leaf[stay], dynamics.banks)
+    kept = tuple(s for s, gone in zip(structural, out, strict=True) if not gone)
+    return replace(dynamics, banks=banks), kept
 
 
 def _with_laws(graph: CausalGraph, known: tuple[Known, ...]) -> CausalGraph:
