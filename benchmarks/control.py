@@ -4,8 +4,8 @@
     python benchmarks/control.py --quick    # one seed, five episodes
 
 Every model gets the same random transitions, the same planner and the same episodes. "truth" has
-the published equations as its mechanisms. Returns are means with 95 % intervals over the seeds'
-means (t) and, beside it, over all episodes (normal). Results go to ``results/control.json``.
+the published equations as its mechanisms. Returns are means with 95 % intervals (t)
+over the seeds' means and over all episodes. Results go to ``results/control.json``.
 """
 
 import argparse
@@ -145,12 +145,16 @@ def play(world: World, model, *, seed: int, episodes: int) -> tuple[list[float],
     return returns, seconds
 
 
-def interval(values: np.ndarray) -> float:
-    """Half a 95 % interval of the mean, by Student's t; NaN for one value."""
+def interval(values: np.ndarray) -> float | None:
+    """Half a 95 % interval of the mean, by Student's t; None for one value."""
     if len(values) < 2:
-        return math.nan
+        return None
     spread = np.std(values, ddof=1) / math.sqrt(len(values))
     return float(student.ppf(0.975, len(values) - 1) * spread)
+
+
+def half(interval_: float | None) -> str:
+    return "" if interval_ is None else f"{interval_:.1f}"
 
 
 def run(world: World, arm: str, seeds: range, episodes: int) -> dict:
@@ -202,8 +206,8 @@ def table(results: list[dict]) -> Table:
             r["arm"],
             str(r["transitions"]),
             f"{r['mean']:.1f}{mark}",
-            f"{r['interval_seeds']:.1f}",
-            f"{r['interval_episodes']:.1f}",
+            half(r["interval_seeds"]),
+            half(r["interval_episodes"]),
             f"{r['worst_seed']:.1f}",
             f"{r['reach']:g}" if ours else "",
             f"{r['step_ms']:.2f}",
@@ -231,7 +235,9 @@ def main() -> None:
             print(f"{world.name} {arm}: {results[-1]['mean']:.1f}", flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1))
-    Console().print(table(results))
+    console = Console()
+    console.width = max(console.width, 110)
+    console.print(table(results))
 
 
 if __name__ == "__main__":

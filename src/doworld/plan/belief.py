@@ -99,6 +99,9 @@ def mixing(steps: int, colour: float) -> Float[np.ndarray, "steps twice"]:
 
     Their spectrum is 1/f^colour (Timmer & König 1995); 0 is white. Drawn over twice the length, so
     that the first step is not tied to the last.
+
+    >>> mixing(3, 0.0).shape, bool(np.allclose(np.linalg.norm(mixing(3, 2.0), axis=1), 1))
+    ((3, 6), True)
     """
     frequency = np.fft.rfftfreq(2 * steps)
     frequency[0] = frequency[1]
