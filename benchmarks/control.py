@@ -1,11 +1,11 @@
 """Control from random logs: CartPole and Pendulum, ours beside a monolith, the truth and chance.
 
-    python benchmarks/control.py            # three seeds, 20 episodes each
-    python benchmarks/control.py --quick    # one seed, five episodes
+    python benchmarks/control.py [--json FILE]    # three seeds, 20 episodes each
+    python benchmarks/control.py --quick          # one seed, five episodes
 
 Every model gets the same random transitions, the same planner and the same episodes. "truth" has
 the published equations as its mechanisms. Returns are means with 95 % intervals (t)
-over the seeds' means and over all episodes. Results go to ``results/control.json``.
+over the seeds' means and over all episodes.
 """
 
 import argparse
@@ -223,7 +223,7 @@ def main() -> None:
     parser.add_argument("--arm", choices=ARMS, action="append", help="only this model")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--episodes", type=int, default=20)
-    parser.add_argument("--out", type=Path, default=Path("results/control.json"))
+    parser.add_argument("--json", type=Path, help="where to write the results")
     options = parser.parse_args()
     seeds, episodes = (1, 5) if options.quick else (options.seeds, options.episodes)
     results = []
@@ -233,8 +233,8 @@ def main() -> None:
         for arm in options.arm or ARMS:
             results.append(run(world, arm, range(seeds), episodes))
             print(f"{world.name} {arm}: {results[-1]['mean']:.1f}", flush=True)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(results, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
     console = Console()
     console.width = max(console.width, 110)
     console.print(table(results))
