@@ -76,6 +76,7 @@ class _Data:
     held: np.ndarray
     counts: np.ndarray  # members × rows
     mask: np.ndarray  # members × k
+    drawn: np.ndarray  # which members are bootstrap samples
     powers: tuple[int, ...]  # highest power that each input's distinct values determine
     scale: float
 
@@ -105,7 +106,7 @@ def _data(design: Design, parents: Parents, i: int, seed: int) -> _Data:
         if plain[m] and len(own):
             counts[m, lean] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)))[unit]
     powers = tuple(max(1, min(5, len(np.unique(inputs[:, k])) - 1)) for k in range(len(columns)))
-    return _Data(inputs, y / scale, held, counts, parents.mask[:, i], powers, scale)
+    return _Data(inputs, y / scale, held, counts, parents.mask[:, i], plain, powers, scale)
 
 
 def _fit_degree(data: _Data, degree: int) -> Closed | None:
@@ -136,6 +137,10 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
         P = products[:, open_terms]
         weighted = P * counts[:, None]
         weights[m, open_terms] = _solve(weighted.T @ P, weighted.T @ data.target, ridge)
+    plain = data.drawn
+    if plain.any():
+        # members spread as their bootstrap samples do, around the fit to all training rows
+        weights[plain] += _solve(gram, moment, ridge) * _shared(data, terms) - weights[plain].mean(0)
     low, high = data.inputs.min(0, initial=0), data.inputs.max(0, initial=0)
     reach = 0.5 * (high - low)
     return Closed(
@@ -150,6 +155,11 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
         low=low - reach,
         high=high + reach,
     )
+
+
+def _shared(data: _Data, terms: np.ndarray) -> np.ndarray:
+    """Which terms the members of the most likely graph have."""
+    return np.concatenate([[True], data.mask[0] > 0])[terms].all(-1)
 
 
 def fit_linear(design: Design, parents: Parents, i: int, *, seed: int) -> Closed:

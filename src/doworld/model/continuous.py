@@ -24,7 +24,7 @@ __all__ = ["Rollouts", "fit_continuous", "rollouts"]
 GOOD_ENOUGH = 1e-3
 """σ over the spread of increments below which a closed form leaves a network nothing to learn."""
 
-FEWEST_ROWS = 200
+FEWEST_ROWS = 500
 """Transitions below which a network is not tried."""
 
 FEWEST_STARTS = 20

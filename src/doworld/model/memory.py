@@ -12,6 +12,9 @@ __all__ = ["choose_memory"]
 LONGEST = 16
 """Rows that a mechanism reads back at most, unless the graph itself reaches further."""
 
+ROWS_AN_INPUT = 40
+"""Transitions that every further input of a mechanism asks for."""
+
 GAIN = 0.005
 """Held-out log likelihood per row that a longer memory must gain."""
 
@@ -38,6 +41,9 @@ def choose_memory(log: Trajectories, graph: CausalGraph, *, seed: int) -> int:
         graphs, _ = member_graphs(graph, targets, memory, members=1, structures=0, seed=seed)
         data = design(log, memory, seed=seed)
         plan = parents(log, data.coding, graphs, targets)
+        crowded = plan.columns.shape[1] * ROWS_AN_INPUT > len(data.rows)
+        if crowded and memory > graph.max_lag:
+            break
         fits = [fit_linear(data, plan, i, seed=seed) for i in range(len(targets))]
         likely = float(np.mean([f.log_likelihood for f in fits])) if fits else 0.0
         if likely > score + GAIN:
