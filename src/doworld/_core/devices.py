@@ -5,6 +5,7 @@ reading a log or printing a schema never pays for it.
 """
 
 import os
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -29,16 +30,14 @@ def prepare() -> int:
     import jax
 
     cores = min(os.cpu_count() or 1, 8)
-    try:
+    with suppress(RuntimeError):  # somebody started JAX's backend before us
         jax.config.update("jax_num_cpu_devices", cores)
-    except RuntimeError:  # somebody started JAX's backend before us
-        pass
     folder = cache_folder() / "compiled"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         return jax.local_device_count()
-    if jax.config.jax_compilation_cache_dir is None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)

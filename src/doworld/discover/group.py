@@ -85,7 +85,7 @@ def _losses(x, y, grams, fold, *, block: Block, kept: list[int]) -> Float[np.nda
 def _test(name: str, target: int, gained: np.ndarray, without: np.ndarray) -> GroupTest:
     if not np.any(gained):
         return GroupTest(name, target, 1.0, 0.0, 0.0)
-    p = float(stats.wilcoxon(gained, alternative="greater").pvalue)
+    p = float(stats.wilcoxon(gained, alternative="greater").pvalue)  # type: ignore[union-attr]
     draws = np.random.default_rng(1).integers(len(gained), size=(RESAMPLES, len(gained)))
     agrees = float(np.mean(np.median(gained[draws], axis=1) > 0))
     return GroupTest(name, target, p, float(gained.sum() / without.sum()), agrees)
