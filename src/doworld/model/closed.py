@@ -159,7 +159,7 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
 
 def _shared(data: _Data, terms: np.ndarray) -> np.ndarray:
     """Which terms the members of the most likely graph have."""
-    return np.concatenate([[True], data.mask[0] > 0])[terms].all(-1)
+    return np.asarray(np.concatenate([[True], data.mask[0] > 0])[terms].all(-1))
 
 
 def fit_linear(design: Design, parents: Parents, i: int, *, seed: int) -> Closed:
