@@ -119,7 +119,7 @@ def slow(log, *, progress, checkpoint, **how):
     checkpoint.mkdir(parents=True, exist_ok=True)
     (checkpoint / "half").write_text("done")
     print("ready", flush=True)
-    time.sleep(60)
+    time.sleep(300)
 session.learn = slow
 sys.exit(entry.run(sys.argv[1:]))
 """
@@ -133,7 +133,7 @@ def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on(log, tmp_path):
         assert job.stdout.readline() == "ready\n"
         time.sleep(0.1)
         job.send_signal(signal.SIGINT)
-        _, err = job.communicate(timeout=30)
+        _, err = job.communicate(timeout=120)
     assert job.returncode == entry.INTERRUPTED
     assert "the same command goes on" in err
     assert "Traceback" not in err

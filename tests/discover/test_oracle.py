@@ -43,9 +43,9 @@ def test_a_hundred_variables(seed):
     rng = np.random.default_rng(seed)
     matrix = random_matrix(100, 2, rng)
     log = make_log([linear_world(matrix, 1000, rng)], state=names(100))
-    begin = time.perf_counter()
+    begin = time.process_time()
     graph = discover(log, max_lag=1, contemporaneous=False)
-    assert time.perf_counter() - begin < 30  # about 1 s alone on a machine
+    assert time.process_time() - begin < 30  # about 1 s; others may use the machine too
     truth = {(f"x{i}", f"x{j}") for i, j in np.argwhere(matrix)}
     found = pairs(graph)
     assert 2 * len(found & truth) / (len(found) + len(truth)) >= 0.98

@@ -187,5 +187,5 @@ def test_it_renders_without_overflow(model, tmp_path, width):
         f"--user-data-dir={tmp_path / 'profile'} --screenshot={picture} "
         f"--window-size={width},1600"
     ).split()
-    subprocess.run([*words, page.as_uri()], check=True, capture_output=True, timeout=60)
+    subprocess.run([*words, page.as_uri()], check=True, capture_output=True, timeout=240)
     assert picture.stat().st_size > 20_000

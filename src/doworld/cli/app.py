@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from doworld.cli import ask, data, evaluate, learn, plan, show, tour
+from doworld.cli import ask, bench, data, evaluate, learn, plan, show, tour
 
 app = typer.Typer(
     name="doworld",
@@ -47,3 +47,4 @@ for module in (learn, evaluate, show, ask, plan):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)
+bench.register(app)

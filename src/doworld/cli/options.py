@@ -14,7 +14,7 @@ Model: TypeAlias = Annotated[
 ]
 Log: TypeAlias = Annotated[
     str,
-    typer.Argument(help="CSV or Parquet file, or a folder of one file an episode."),
+    typer.Argument(help="CSV or Parquet file, or a folder of one file an episode.", metavar="LOG"),
 ]
 
 Logs: TypeAlias = Annotated[
