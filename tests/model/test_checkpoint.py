@@ -44,7 +44,7 @@ class Watch:
 
 def worlds():
     return {
-        "neural": ("neural", linear_log((30,) * 10), XUY_GRAPH),
+        "neural": ("neural", linear_log((30,) * 40), XUY_GRAPH),
         "categorical": ("categorical", weather_log(300), WEATHER_GRAPH),
     }
 

@@ -48,17 +48,17 @@ def linear():
 def test_linear_world_is_recovered(linear):
     assert families(linear) == {"x": "linear", "y": "linear"}
     x, y = coefficients(linear, "x"), coefficients(linear, "y")
-    for found, wanted in (
-        (x["x", 1], 0.7),
-        (x["u", 1], 2.0),
-        (x[None], 10.0),
-        (y["y", 1], 0.5),
-        (y["x", 1], -0.3),
-        (y[None], 0.0),
+    for found, wanted, close in (
+        (x["x", 1], 0.7, 0.05),
+        (x["u", 1], 2.0, 0.05),
+        (x[None], 10.0, 1.0),
+        (y["y", 1], 0.5, 0.05),
+        (y["x", 1], -0.3, 0.05),
+        (y[None], 0.0, 0.2),  # x lies far from 0, so the slope's error shows at 0
     ):
         assert len(found) == 4
-        # within the members' own spread and what 1,000 rows allow
-        np.testing.assert_allclose(found.mean(), wanted, atol=0.05 if abs(wanted) < 5 else 1.0)
+        # the least-squares fit to 1,000 rows
+        np.testing.assert_allclose(found.mean(), wanted, atol=close)
     assert set(x) == {("x", 1), ("u", 1), None}
 
 

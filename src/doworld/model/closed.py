@@ -15,6 +15,9 @@ __all__ = ["Closed", "fit_closed", "fit_linear", "linear_bank", "polynomial_bank
 MOST_ROWS = 40_000
 MOST_TERMS = 400
 SMALLEST_SIGMA = 1e-7
+SMALL = 2_000
+"""Rows below which the held-out ones are worth learning from, once families are chosen."""
+
 EXACT = 1e-3
 """Unexplained share of the spread at which a higher degree is not worth its cost."""
 
@@ -26,7 +29,8 @@ class Closed:
     Attributes:
         degree: 1 is linear.
         terms: products of inputs, see ``mechanisms.polynomial.monomials``.
-        weight: per member; in units of ``scale``.
+        weight: per member, from training rows; in units of ``scale``.
+        final: the same from all rows where the log is small, for use once families are chosen.
         scale: spread of the target (of its increments where residual), scaled units.
         sigma: held-out standard deviation of the error over ``scale``.
         knots: shape of the noise.
@@ -38,6 +42,7 @@ class Closed:
     degree: int
     terms: Int[np.ndarray, "p d"]
     weight: Float[np.ndarray, "members p"]
+    final: Float[np.ndarray, "members p"]
     scale: float
     sigma: float
     knots: Float[np.ndarray, " knots"]
@@ -140,13 +145,20 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
     plain = data.drawn
     if plain.any():
         # members spread as their bootstrap samples do, around the fit to all training rows
-        weights[plain] += _solve(gram, moment, ridge) * _shared(data, terms) - weights[plain].mean(0)
+        weights[plain] += _solve(gram, moment, ridge) * _shared(data, terms) - weights[plain].mean(
+            0
+        )
+    final = weights.copy()
+    if plain.any() and len(data.target) < SMALL:
+        whole = _solve(products.T @ products, products.T @ data.target, ridge)
+        final[plain] += (whole - _solve(gram, moment, ridge)) * _shared(data, terms)
     low, high = data.inputs.min(0, initial=0), data.inputs.max(0, initial=0)
     reach = 0.5 * (high - low)
     return Closed(
         degree=degree,
         terms=terms,
         weight=weights,
+        final=final,
         scale=data.scale,
         sigma=sigma,
         knots=fit_knots(error / sigma),

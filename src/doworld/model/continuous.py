@@ -1,7 +1,7 @@
 """Mechanisms of all continuous variables: fit every family, keep the best for each variable."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ __all__ = ["Rollouts", "fit_continuous", "rollouts"]
 GOOD_ENOUGH = 1e-3
 """σ over the spread of increments below which a closed form leaves a network nothing to learn."""
 
-FEWEST_ROWS = 500
+FEWEST_ROWS = 1000
 """Transitions below which a network is not tried."""
 
 FEWEST_STARTS = 20
@@ -90,17 +90,14 @@ def _bootstrap_rows(data: Design, members: int, seed: int) -> list[np.ndarray]:
     return out
 
 
-def _closed_banks(
-    best: dict[int, Closed], plan: Parents
-) -> tuple[tuple[AbstractBank, ...], dict[int, str]]:
-    families = {i: "linear" if f.degree == 1 else "polynomial" for i, f in best.items()}
+def _closed_banks(best: dict[int, Closed], plan: Parents) -> tuple[AbstractBank, ...]:
     banks: list[AbstractBank] = []
     # one bank a degree: coefficients are padded to the widest of a bank, to the power of its degree
     for degree in sorted({f.degree for f in best.values()}):
         own = [i for i, f in best.items() if f.degree == degree]
         make = linear_bank if degree == 1 else polynomial_bank
         banks.append(make([best[i] for i in own], plan.of(own)))
-    return tuple(banks), families
+    return tuple(banks)
 
 
 def _part(bank: AbstractBank, which: list[int]) -> AbstractBank:
@@ -133,12 +130,8 @@ def fit_continuous(
         i: max(fits.values(), key=lambda f: f.log_likelihood - 0.01 * (f.degree > 1))
         for i, fits in closed.items()
     }
-    sets: dict[str, tuple[AbstractBank, ...]] = {
-        "linear": (linear_bank([c[1] for c in closed.values()], plan),)
-    }
-    families = dict.fromkeys(range(count), "linear")
-    if any(f.degree > 1 for f in best.values()):
-        sets["closed"], families = _closed_banks(best, plan)
+    sets = _closed_sets(closed, best, plan)
+    families = {i: "linear" if f.degree == 1 else "polynomial" for i, f in best.items()}
     starts = rollouts(log, data, settings or NeuralSettings())
     wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
     if settings is not None and wanting and len(data.rows) >= FEWEST_ROWS:
@@ -146,7 +139,26 @@ def fit_continuous(
             data, plan, wire, starts, settings=settings, seed=seed, progress=progress, store=store
         )
         sets["neural"] = (network,)
-    return _select(data, plan, wire, sets, families=families, starts=starts, closed=closed)
+    choice, fits = _select(data, plan, wire, sets, families=families, starts=starts, closed=closed)
+    last = {i: {d: _final(f) for d, f in fits.items()} for i, fits in closed.items()}
+    sets |= _closed_sets(last, {i: _final(f) for i, f in best.items()}, plan)
+    return _mix(sets, choice, {int(t): i for i, t in enumerate(plan.targets)}), fits
+
+
+def _final(fit: Closed) -> Closed:
+    return replace(fit, weight=fit.final)
+
+
+def _closed_sets(
+    closed: dict[int, dict[int, Closed]], best: dict[int, Closed], plan: Parents
+) -> dict[str, tuple[AbstractBank, ...]]:
+    """All targets linear, and each target with its best degree where some degree is above 1."""
+    sets: dict[str, tuple[AbstractBank, ...]] = {
+        "linear": (linear_bank([c[1] for c in closed.values()], plan),)
+    }
+    if any(f.degree > 1 for f in best.values()):
+        sets["closed"] = _closed_banks(best, plan)
+    return sets
 
 
 def _neural(
@@ -194,7 +206,7 @@ def _select(
     families: dict[int, str],
     starts: Rollouts,
     closed: dict[int, dict[int, Closed]],
-) -> tuple[tuple[AbstractBank, ...], tuple[Fit, ...]]:
+) -> tuple[list[str], tuple[Fit, ...]]:
     """Per target the set whose open-loop forecast is most likely; one for all if the mix loses."""
     steps = max(starts.train)
     at = {int(t): i for i, t in enumerate(plan.targets)}
@@ -209,16 +221,16 @@ def _select(
     value = np.stack([table[n] - cost[n] for n in names])
     choice = [names[j] for j in value.argmax(0)]
     pure = names[int(np.nan_to_num(value, nan=-1e9).mean(1).argmax())]
-    mixed = _mix(sets, choice, at)
-    if len(set(choice)) > 1 and scores(mixed).mean() < table[pure].mean() - SIMPLER:
-        choice, mixed = [pure] * len(choice), sets[pure]
+    mixed = len(set(choice)) > 1
+    if mixed and scores(_mix(sets, choice, at)).mean() < table[pure].mean() - SIMPLER:
+        choice = [pure] * len(choice)
     fits = []
     for i, (target, picked) in enumerate(zip(plan.targets, choice, strict=True)):
         family = families[i] if picked == "closed" else picked
         shown = {families[i] if n == "closed" else n: float(table[n][i]) for n in reversed(names)}
         rmse = min(f.rmse for f in closed[i].values())
         fits.append(Fit(str(int(target)), family, shown, float(rmse)))
-    return mixed, tuple(fits)
+    return choice, tuple(fits)
 
 
 def _mix(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from doworld._core.devices import prepare
@@ -25,15 +24,13 @@ from doworld.model.dynamics import Dynamics
 from doworld.model.known_fit import fit_known
 from doworld.model.memory import choose_memory
 from doworld.model.neural_fit import NeuralSettings
+from doworld.model.promote import promote
 from doworld.model.reference import reference
 from doworld.model.training import Budget, Checkpoint
+from doworld.model.wiring import Wiring
 from doworld.model.world import Fit, WorldModel
 
 __all__ = ["Settings", "fit", "plan_of"]
-
-
-WIDEST = 3.0
-"""Ranges of the log beyond which a mechanism's value is held, so that no rollout overflows."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +118,10 @@ def fit(
     _check(log, graph, known)
     schema = log.schema
     graph_of = _with_laws(graph, known)
+    graph_of = promote(log, graph_of, seed=seed)
     structural, plan, data = plan_of(log, graph_of, settings, seed)
     store = Checkpoint(checkpoint, _fingerprint(log, graph_of, settings, seed))
-    wire = _Wiring(log, graph_of, data)
+    wire = Wiring(log, graph_of, data)
     banks, fits = _banks(
         log,
         data,
@@ -223,45 +221,11 @@ def _fingerprint(log: Trajectories, graph: CausalGraph, settings: Settings, seed
     return digest.hexdigest()
 
 
-class _Wiring:
-    """Assembles banks into a transition; variables without a mechanism are read from the log."""
-
-    def __init__(self, log: Trajectories, graph: CausalGraph, data: Design) -> None:
-        self.data, self.levels = data, graph.levels()
-        self.names = log.schema.names
-        bounds = np.array([v.bounds for v in log.schema.variables]).T
-        kinds = [v.kind in (Kind.CATEGORICAL, Kind.BINARY) for v in log.schema.variables]
-        scaled = (bounds - data.center) / data.scale
-        with np.errstate(all="ignore"):
-            span = data.values.max(0) - data.values.min(0)
-            guard = [data.values.min(0) - WIDEST * span, data.values.max(0) + WIDEST * span]
-            # bounds that the log itself oversteps would cut logged values off
-            scaled[0] = np.minimum(scaled[0], data.values.min(0))
-            scaled[1] = np.maximum(scaled[1], data.values.max(0))
-        scaled = np.clip(scaled, *guard)
-        self.lower, self.upper = np.where(kinds, [[-np.inf], [np.inf]], scaled)
-
-    def __call__(self, banks: tuple[AbstractBank, ...]) -> Dynamics:
-        order = np.full(len(self.names), -1, np.int32)
-        for bank in banks:
-            for target in np.asarray(bank.targets)[0]:
-                order[target] = self.levels[self.names[target]]
-        return Dynamics(
-            banks=jax.tree.map(jnp.asarray, banks),
-            coding=self.data.coding,
-            order=jnp.asarray(order),
-            lower=jnp.asarray(self.lower, jnp.float32),
-            upper=jnp.asarray(self.upper, jnp.float32),
-            levels=int(order.max()) + 1,
-            max_lag=self.data.lags,
-        )
-
-
 def _banks(
     log: Trajectories,
     data: Design,
     plan: Parents,
-    wire: _Wiring,
+    wire: Wiring,
     *,
     settings: Settings,
     known: tuple[Known, ...],
