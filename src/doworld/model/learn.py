@@ -45,7 +45,7 @@ class Settings:
     """
 
     members: int = 5
-    structures: int = 3
+    structures: int = 2
     neural: NeuralSettings | None = field(default_factory=NeuralSettings)
     budget: Budget = field(default_factory=Budget)
 

@@ -1,0 +1,110 @@
+"""The spine's whole table by one command: what was asked beside what was reached.
+
+    python benchmarks/spine.py [tour] [control] [logs] [speed] [--quick] [--json FILE]
+
+tour: the tour's checks over seeds. control: CartPole and Pendulum from random transitions. logs:
+quarter-drone, heat pump and temperature laboratory. speed: rollouts against the matrix-product
+peak. ``--quick`` takes one seed and few episodes.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+import control
+import real_logs
+import rollout
+from _table import Row, interval, show
+from doworld._core.devices import prepare
+from doworld.session.tour import Check
+from doworld.session.tour import run as run_tour
+
+
+def tour(quick: bool) -> list[Row]:
+    """One row a check; ``reached`` lists the seeds."""
+    runs = [run_tour(seed=seed) for seed in range(1 if quick else 3)]
+    rows = []
+    for same in zip(*(r.checks for r in runs), strict=True):
+        checks: tuple[Check, ...] = same
+        first = checks[0]
+        rows.append(
+            Row(
+                f"tour: {first.name}",
+                first.promised,
+                "; ".join(c.measured for c in checks),
+                all(c.passed for c in checks),
+                {k: "; ".join(c.beside[k] for c in checks) for k in first.beside},
+                len(checks),
+                first.detail,
+            )
+        )
+    return rows
+
+
+def controls(quick: bool) -> list[Row]:
+    """Mean return of ours, the baselines beside it."""
+    seeds, episodes = (1, 5) if quick else (3, 20)
+    rows = []
+    for world in control.worlds():
+        results = {a: control.run(world, a, range(seeds), episodes) for a in control.ARMS}
+        ours = results["ours"]
+        mean, half = interval([float(np.mean(r)) for r in ours["returns"]])
+        rows.append(
+            Row(
+                f"{world.name} from {world.transitions:,} random transitions, mean return",
+                f"≥ {world.reach:g}",
+                f"{mean:.1f} ± {half:.1f}",
+                mean >= world.reach,
+                {a: f"{r['mean']:.1f}" for a, r in results.items() if a != "ours"},
+                seeds,
+                f"{ours['step_ms']:.1f} ms a step",
+            )
+        )
+    return rows
+
+
+def logs(quick: bool) -> list[Row]:
+    """Real logs held out, beside ARX and FROLS."""
+    seeds = 1 if quick else 3
+    return [
+        *real_logs.drone(seeds),
+        *real_logs.hvac(1),
+        *real_logs.tclab(seeds),
+    ]
+
+
+def speed(quick: bool) -> list[Row]:
+    """Rollouts as a share of the same run's matrix-product peak."""
+    rows = []
+    for d in (8, 32) if quick else (8, 32, 128):
+        top, own = rollout.peak(), rollout.rollouts(d)
+        share = own / max(top, rollout.peak())
+        rows.append(
+            Row(
+                f"rollout, {d} variables, batch 1024 × 50 rows",
+                f"≥ {rollout.ASKED:.0%} of the matrix-product peak",
+                f"{share:.0%}",
+                share >= rollout.ASKED,
+                {"peak": f"{top / 1e9:.0f} GFLOP/s", "rollout": f"{own / 1e9:.0f} GFLOP/s"},
+            )
+        )
+    return rows
+
+
+def main() -> None:
+    parts = {"tour": tour, "control": controls, "logs": logs, "speed": speed}
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("which", nargs="*", choices=[[], *parts], default=[])
+    parser.add_argument("--quick", action="store_true", help="one seed, few episodes")
+    parser.add_argument("--json", type=Path, default=Path("results/spine.json"))
+    options = parser.parse_args()
+    prepare()
+    rows: list[Row] = []
+    for name in options.which or parts:
+        rows += parts[name](options.quick)
+        show("The spine", rows, options.json)
+
+
+if __name__ == "__main__":
+    main()
