@@ -127,7 +127,8 @@ def read(
         columns = ", ".join(map(repr, columns_of(files[0], layout, source.limit)[:20]))
         raise SchemaError(
             f"nothing says what the columns of {files[0].name} mean: no schema.yaml lies beside it "
-            f"and no state is named. Name the roles: state=[...], action=[...]. It has {columns}."
+            f"and no state is named. Name the roles, state=[...] and action=[...] (in a terminal: "
+            f"--state A,B --action C). It has {columns}."
         )
     return _log(source, roles, known, environment_from or known.environment_from)
 

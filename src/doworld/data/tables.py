@@ -173,7 +173,7 @@ def _dialect(path: Path, content: str, layout: Layout) -> _Dialect:
     if not header:
         raise DataError(
             f"{path.name} has no header line: it begins with {head[0][:60]!r}. Give the columns' "
-            "names: names=['time', ...]."
+            "names: names=['time', ...] (in a terminal: --names time,...)."
         )
     names = tuple(name if name.strip() else f"column_{i + 1}" for i, name in enumerate(first))
     return _Dialect(names, True, separator, blanks)

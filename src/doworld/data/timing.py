@@ -152,7 +152,8 @@ def _step(
             f"time stamps are irregular: {odd.sum()} of {len(odd)} gaps differ from the median "
             f"step of {step:.6g} {unit}".rstrip()
             + f" by more than 1 % ({gaps.min():.6g} to {gaps.max():.6g}); rows are taken as one "
-            f"step apart. log.resample({step:.6g}) puts them on a common grid"
+            f"step apart. log.resample({step:.6g}), or doworld data convert with --resample "
+            f"{step:.6g}, puts them on a common grid"
         )
     _report_steps(gaps, name_of_row[1:][inside], unit, notes)
     return step
@@ -170,7 +171,7 @@ def _report_steps(gaps: np.ndarray, names: np.ndarray, unit: str, notes: list[st
         f"episodes have very different steps: {means[fast]:.4g} {unit}".rstrip()
         + f" in {str(names[starts[fast]])!r} and {means[slow]:.4g} in {str(names[starts[slow]])!r}."
         " If they count time in different units, convert one; else bring them to one step with "
-        "log.resample(...)"
+        "log.resample(...), or doworld data convert with --resample"
     )
     notes.append(message)
     warnings.warn(f"{message}.", DoworldWarning, stacklevel=6)
