@@ -115,6 +115,18 @@ def test_too_few_windows_claim_nothing():
     assert np.isnan(model.calibration.coverage).all()
 
 
+def test_rollouts_reach_the_last_rows_of_episodes_and_no_further():
+    log = linear_log((12, 40) * 30)
+    data = design(log, 1, seed=0)
+    found = held_out(log, data, seed=0)
+    assert found is not None
+    assert not found.seen[:, -1].all()
+    assert found.seen[:, 0, 0].all()
+    last = np.isin(found.truth[:, 0, 0], data.values[log.starts[1:] - 1, 0])
+    assert last.any()  # the row before an episode's last is a start like any other
+    assert not found.seen[last, 1:].any()
+
+
 def test_worlds_of_the_log():
     values = np.arange(40.0).reshape(20, 2)
     worlds, truth = worlds_of(values, np.array([4, 9]), 3, 5)

@@ -34,11 +34,11 @@ def worlds_of(
 ) -> tuple[World, np.ndarray]:
     """The logged worlds from each of ``starts`` (row 0) on, and the rows that really followed."""
     back = starts[:, None] - np.arange(lags)[None, :]
-    ahead = starts[:, None] + 1 + np.arange(steps)[None, :]
-    rows = values[ahead].astype(np.float32)
+    truth = values[np.minimum(starts[:, None] + 1 + np.arange(steps), len(values) - 1)]
+    rows = truth.astype(np.float32)
     one, zero = np.ones_like(rows), np.zeros_like(rows)
     window = jnp.asarray(values[back], jnp.float32)
-    return World(window, *(jnp.asarray(a) for a in (rows, one, zero))), rows
+    return World(window, *(jnp.asarray(a) for a in (rows, one, zero))), truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,20 +66,28 @@ class HeldOut:
 
 
 def held_out(log: Trajectories, design: Design, *, seed: int) -> HeldOut | None:
-    """Rollouts that start on held-out rows; None where the log has too few."""
+    """Rollouts that start on held-out rows; None where the log has too few.
+
+    They start anywhere in an episode and are scored to its end: what is extreme often comes last,
+    and starts that leave room for the whole length would never see it.
+    """
     lags = design.lags
     longest = int(np.clip(np.quantile(np.diff(log.starts), 0.75) - lags, 1, LONGEST))
     steps = 1 << (longest.bit_length() - 1)
     held_rows = np.zeros(log.rows, bool)
     held_rows[design.rows[design.held]] = True
-    first = log.windows(lags + steps) + lags - 1
-    first = first[held_rows[np.minimum(first + 1, log.rows - 1)]]
+    first = log.windows(lags + 1) + lags - 1
+    first = first[held_rows[first + 1]]
     if len(first) < 20:
         return None
     rng = np.random.default_rng([seed, 19])
-    chosen = np.sort(rng.choice(first, WINDOWS))
+    chosen = np.sort(rng.choice(first, WINDOWS, replace=len(first) < WINDOWS))
     worlds, truth = worlds_of(design.values, chosen, lags, steps)
-    return HeldOut(worlds, truth, design.observed[chosen[:, None] + 1 + np.arange(steps)], seed)
+    ahead = chosen[:, None] + 1 + np.arange(steps)
+    end = log.starts[1:][log.episode_of_row[chosen]]
+    inside = (ahead < end[:, None])[..., None]
+    seen = design.observed[np.minimum(ahead, log.rows - 1)] & inside
+    return HeldOut(worlds, truth, seen, seed)
 
 
 @singledispatch
