@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 import worlds_by_hand as by_hand
-from doworld._core.errors import QueryError, SchemaError, UnknownNameError
-from doworld.data import Policy
+from doworld._core.errors import DoworldWarning, QueryError, SchemaError, UnknownNameError
+from doworld.data import Policy, Trajectories
+from doworld.discover import discover
 from doworld.graph import Edge, Mark
 from doworld.infer import counterfactual, do, predict
+from doworld.model.learn import Settings, fit
 from doworld.query import Counterfactual, Do, Predict, Scale, Set, Shift, Status
 
 GIVEN = {"T": 1.0, "D": 0.5, "Q": 1.0, "W": 0.5}
@@ -181,6 +184,49 @@ def test_an_action_that_follows_the_state_exactly_gives_no_number():
     assert "varied at random" in answer.fix
     assert ask(model, Set("W", 1.0)).status is Status.IDENTIFIED
     assert predict(model, Predict(given=GIVEN)).status is Status.IDENTIFIED
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [lambda x: -0.5 * x, lambda x: 0.05 * x**2 - 0.5 * x, lambda x: np.clip(-x, -1, 1)],
+    ids=["linear", "bent", "saturated"],
+)
+def test_what_discovery_says_of_such_an_action_reaches_the_answer(policy):
+    """Discovery words an exactly linear policy otherwise than another; all give no number."""
+    rng, rows = np.random.default_rng(0), np.zeros((300, 2))
+    for t in range(300):
+        rows[t, 1] = policy(rows[t, 0])
+        if t < 299:
+            rows[t + 1, 0] = 0.8 * rows[t, 0] + 0.3 * rows[t, 1] + rng.normal()
+    frame = pl.DataFrame({"t": np.arange(300.0), "T": rows[:, 0], "Q": rows[:, 1]})
+    log = Trajectories.from_frame(frame, state="T", action="Q", time="t")
+    with pytest.warns(DoworldWarning, match="'Q'"):
+        graph = discover(log)
+    model = fit(log, graph, settings=Settings(members=2, structures=0, neural=None))
+    answer = do(model, Do(given={"T": 0.0}, interventions=[Set("Q", 2.0)], horizon=3))
+    assert answer.status is Status.NOT_IDENTIFIED
+    assert answer.estimate["T"] is None
+    assert answer.why.warnings
+
+
+def test_what_nobody_gave_is_not_what_a_variable_is_anyway(heater):
+    typical = float(heater.typical[heater.schema.position("Q")])
+    silent = ask(heater, Set("Q", typical), given={"T": 1.0}, target="T")
+    assert not any("changes nothing" in w for w in silent.why.warnings)
+    stated = ask(heater, Set("Q", 1.0), target="T")
+    assert any("that is what Q is anyway" in w for w in stated.why.warnings)
+
+
+def test_a_counterfactual_says_that_policies_do_not_react(episode):
+    asked = Counterfactual(episode=episode, interventions=[Shift("Q", 1.0, at=2)])
+    said = "stays as logged"
+    found = {
+        policy: any(
+            said in a for a in counterfactual(by_hand.heater(policy=policy), asked).why.assumptions
+        )
+        for policy in (Policy.UNKNOWN, Policy.RANDOMISED)
+    }
+    assert found == {Policy.UNKNOWN: True, Policy.RANDOMISED: False}
 
 
 def test_an_action_that_never_varied_gives_no_number(heater, episode):

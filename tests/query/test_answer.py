@@ -104,6 +104,14 @@ def test_draws_do_not_count_in_equality_and_are_not_in_json(answer):
         Answer.from_json(drawn.to_json()).samples()
 
 
+def test_numpy_numbers_and_odd_names_are_taken_as_they_are():
+    assert Set("a", 1.5, at=np.int64(3)).at == (3,)
+    assert Set("a", 1.0, at=np.arange(2)).at == (0, 1)
+    assert Predict(given={"columns": 1.0}).given.columns == {"columns": (1.0,)}
+    with pytest.raises(ValueError, match="a range is"):
+        Goal(limit={"y": (0, 1, 2)})  # type: ignore[arg-type]
+
+
 def test_every_query_round_trips_inside_an_answer():
     episode = {"x": [1.0, None, np.float64("nan")], "mode": ["a", "b", "b"]}
     queries = [

@@ -49,6 +49,11 @@ class Freedom:
     free: float
 
     @property
+    def fixed(self) -> bool:
+        """Whether it varies, but as a function of the state."""
+        return self.varies and self.free < _FIXED
+
+    @property
     def verdict(self) -> str:
         """What the log cannot answer about this action, in one sentence; "" when all is well."""
         if not self.varies:
@@ -56,7 +61,7 @@ class Freedom:
                 f"{self.name} never varies: what it does, do({self.name}=…) and plans with it "
                 "cannot be learned from this log"
             )
-        if self.free < _FIXED:
+        if self.fixed:
             return (
                 f"{self.name} is a function of the state (or the state of its row already shows "
                 f"it): what do({self.name}=…), plans and counterfactuals that change {self.name} "

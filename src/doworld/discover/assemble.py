@@ -81,7 +81,8 @@ def group_edges(
             statistic=group.gain,
             p_value=group.p_value,
             rows=len(block.outcomes),
-            note="its lags matter together; which one acts cannot be told",
+            note="its lags matter together; which one acts cannot be told"
+            + ("" if group.p_value <= cut else "; kept by resampling, outside the held rate"),
         )
         lag = block.candidates[best].lag
         out.append(

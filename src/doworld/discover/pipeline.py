@@ -67,7 +67,9 @@ def discover(
     Every (source, lag) → target that roles, time and ``prior`` allow is tested given all the
     others: by partial correlation where a linear model predicts the target's increments as well as
     any, else by the held-out loss without the source. Benjamini–Hochberg over all tests holds the
-    expected share of false edges at ``fdr``.
+    expected share of false edges at ``fdr``, own-past edges counted in and as far as the tests are
+    valid and positively dependent (Benjamini & Yekutieli 2001). Edges within a row are held at
+    ``fdr`` by themselves; a note names actions of an unknown policy that were kept without it.
 
     Args:
         log: episodes, or a static table.
@@ -239,6 +241,12 @@ def _graph(task: _Task, found: list[_Found], max_lag: int, within: list[Edge]) -
         taken = {(e.source, e.target, e.lag) for e in more}
         unsure = [e for e in unsure if (e.source, e.target, e.lag) not in taken]
         kept, doubtful = kept + sure + more, doubtful + unsure
+        weak = [e for e in more if e.evidence and e.evidence.p_value > cut]
+        if weak:
+            task.notes.append(
+                f"{', '.join(map(str, weak))}: kept because held-out loss speaks for it in most "
+                "resamples; it is not among the edges whose false share is held."
+            )
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
     names = task.log.schema.names
     return CausalGraph(names, tuple(kept), tuple(doubtful), max_lag, tuple(task.notes))

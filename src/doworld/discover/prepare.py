@@ -8,6 +8,7 @@ import numpy as np
 
 from doworld._core.errors import DataError, DoworldWarning
 from doworld.data import Kind, Role, Trajectories
+from doworld.data.freedom import freedom
 from doworld.discover.design import Block
 
 __all__ = ["Usable", "independent", "usable"]
@@ -166,13 +167,19 @@ def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
 def deterministic_actions(
     policy: Block, unexplained: np.ndarray, log: Trajectories, said: Sequence[str]
 ) -> list[str]:
-    """Warns of actions that the log makes a function of what was seen, unless that was ``said``."""
+    """Warns of actions that the log makes a function of what was seen, unless that was ``said``.
+
+    The tests' own models see smooth laws; ``data.freedom`` also sees thresholds and saturation.
+    """
     notes = []
+    free = {f.name: f for f in freedom(log)}
     for t, target in enumerate(policy.targets):
-        share = float(unexplained[t])
         known = any(note.startswith(f"{target.name!r} at lag 1 is an exact") for note in said)
-        if known or share > 1e-4 or log.schema[target.name].kind is Kind.CATEGORICAL:
+        levels = log.schema[target.name].kind is Kind.CATEGORICAL
+        share = 1.0 if levels else float(unexplained[t])
+        if known or (share > 1e-4 and not free[target.name].fixed):
             continue
+        share = min(share, float(np.nan_to_num(free[target.name].free, nan=1.0)))
         notes.append(
             warn(
                 f"action {target.name!r} is a function of the state in this log (all but "

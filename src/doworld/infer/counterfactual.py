@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.errors import QueryError
-from doworld.data import Role
+from doworld.data import Policy, Role
 from doworld.infer.bounds import ambiguous, bounded, forced
 from doworld.infer.compose import assemble, refusal, why_of
 from doworld.infer.engine import PATHS, Draws, key_of
@@ -156,6 +156,10 @@ def _notes(model: WorldModel, reach: Reach, targets: tuple[int, ...], filled) ->
     if held:
         names = ", ".join(schema.names[i] for i in held)
         out.append(f"Missing in the episode and taken as the nearest known value: {names}.")
+    acting = [i for i in relevant if schema.variables[i].role is Role.ACTION]
+    if acting and schema.policy is not Policy.RANDOMISED and not schema.static:
+        names = ", ".join(schema.names[i] for i in acting)
+        out.append(f"Where nobody intervenes, {names} stays as logged: its policy does not react.")
     longest = max((k for k in range(reach.acts.shape[2]) if reach.acts[..., k].any()), default=0)
     if longest > 1:
         out.append(

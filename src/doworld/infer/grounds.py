@@ -67,7 +67,7 @@ def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str
     """(reason, fix) where the log cannot say what an intervened variable does; else None.
 
     A variable that never varied teaches nothing about its effects, and one that was an exact
-    function of the state cannot be told from the state.
+    function of the others cannot be told from them. ``discover.prepare`` writes the notes.
     """
     low, high = model.reference.low, model.reference.high
     notes = dict.fromkeys((*model.graph.notes, *model.notes))
@@ -82,11 +82,14 @@ def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str
                 f"{name} {only} in every row of the log, so what it does cannot be learned.",
                 f"Log rows in which {name} takes other values, and learn again.",
             )
-        said = rf"(?<!\w)'?{re.escape(name)}'? is a function of the state"
+        said = (
+            rf"(?<!\w)'?{re.escape(name)}'?"
+            r"( is a function of the state| at lag [01] is an exact linear function of)"
+        )
         if any(re.search(said, note) for note in notes):
             return (
-                f"{name} was a function of the state throughout the log: its effects cannot be "
-                "told from the state's own.",
+                f"{name} was a function of the other variables throughout the log: its effects "
+                "cannot be told from theirs.",
                 f"Log rows in which {name} is varied at random, and learn again.",
             )
     return None

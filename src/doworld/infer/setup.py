@@ -129,7 +129,7 @@ def prepare(
     window = _window(filled.values, lags)
     if lags:
         window[0] = done.apply(values[:1])[0]
-    would_be = _known(schema, values, ~filled.gap[-1])
+    would_be = _known(schema, values, ~filled.gap[-1], told.any(0) | ~filled.never)
     relevant = reach.ancestors(list(targets))
     states = set(schema.positions(Role.STATE))
     never = np.array([filled.never[i] and i in states for i in range(len(schema))])
@@ -165,9 +165,13 @@ def _window(values: np.ndarray, lags: int) -> np.ndarray:
     return values[np.maximum(len(values) - 1 - np.arange(lags), 0)].copy()
 
 
-def _known(schema: Schema, values: np.ndarray, given: np.ndarray) -> np.ndarray:
-    """What variables would be without interventions; NaN where only a rollout can tell."""
+def _known(schema: Schema, values: np.ndarray, given: np.ndarray, stated: np.ndarray) -> np.ndarray:
+    """What variables would be without interventions; NaN where only a rollout can tell.
+
+    A typical value that stands in for an action or context nobody ``stated`` is not known either.
+    """
     known = values.copy()
+    known[:, ~stated] = np.nan
     states = schema.positions(Role.STATE, Role.REWARD)
     known[1:, states] = np.nan
     known[0, [i for i in states if not given[i]]] = np.nan

@@ -40,7 +40,7 @@ def _rows(value: Any) -> Any:
                 None if np.isnan(v) else variable.label(float(v)) for v in column
             )
         return Rows(columns=columns, label=value.label)
-    if isinstance(value, Mapping) and "columns" not in value:
+    if isinstance(value, Mapping) and not isinstance(value.get("columns"), Mapping):
         columns = {}
         for name, cell in value.items():
             many = hasattr(cell, "__len__") and not isinstance(cell, str)

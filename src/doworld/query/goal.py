@@ -8,7 +8,11 @@ __all__ = ["Band", "Goal"]
 
 
 def _band(value: object) -> object:
-    return {"low": value[0], "high": value[1]} if isinstance(value, tuple | list) else value
+    if isinstance(value, tuple | list):
+        if len(value) != 2:
+            raise ValueError(f"a range is (low, high), and {value!r} has {len(value)} entries")
+        return {"low": value[0], "high": value[1]}
+    return value
 
 
 class Band(BaseModel):

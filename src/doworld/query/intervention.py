@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 __all__ = ["Intervention", "Scale", "Set", "Shift"]
@@ -19,8 +20,8 @@ class _Intervention(BaseModel):
     @field_validator("at", mode="before")
     @classmethod
     def _rows(cls, at: object) -> object:
-        if isinstance(at, int):
-            return (at,)
+        if isinstance(at, int | np.integer):
+            return (int(at),)
         return tuple(at) if isinstance(at, Iterable) and not isinstance(at, str) else at
 
 
