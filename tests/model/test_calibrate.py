@@ -8,7 +8,7 @@ import pytest
 from model_worlds import CLOSED, XUY_GRAPH, linear_log, log_of
 
 import worlds_by_hand as by_hand
-from doworld.data import Variable
+from doworld.data import Kind, Variable
 from doworld.graph import CausalGraph, Edge
 from doworld.model.calibrate import LEVEL, SAMPLES, calibrate, held_out, temper, worlds_of
 from doworld.model.design import design
@@ -125,6 +125,16 @@ def test_rollouts_reach_the_last_rows_of_episodes_and_no_further():
     last = np.isin(found.truth[:, 0, 0], data.values[log.starts[1:] - 1, 0])
     assert last.any()  # the row before an episode's last is a start like any other
     assert not found.seen[last, 1:].any()
+
+
+def test_levels_are_not_widened(model):
+    log = linear_log((50,) * 60)
+    variables = (replace(log.schema.variables[0], kind=Kind.BINARY), *log.schema.variables[1:])
+    binary = replace(log, schema=replace(log.schema, variables=variables))
+    found = calibrate(binary, model.dynamics, held_out(log, design(log, 1, seed=0), seed=0))
+    np.testing.assert_array_equal(found.inflation[0], 1.0)
+    assert np.isnan(found.coverage[0]).all()
+    assert np.isfinite(found.coverage[2]).all()
 
 
 def test_worlds_of_the_log():

@@ -158,6 +158,8 @@ def calibrate(log: Trajectories, dynamics: Dynamics, rollouts: HeldOut | None) -
     width = np.where(rollouts.truth > mid, high - mid, mid - low) + 1e-9
     ratio = np.abs(rollouts.truth - mid) / width
     for i in log.schema.positions(Role.STATE, Role.REWARD):
+        if log.schema.variables[i].levels:
+            continue  # levels have probabilities, not intervals that could be widened
         for j, h in enumerate(horizons):
             near = np.arange(max(0, h - 1 - h // 4), min(steps, h + h // 4))
             values = ratio[:, near, i][rollouts.seen[:, near, i]]
