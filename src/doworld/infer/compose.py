@@ -38,9 +38,20 @@ def answer(setup: Setup, query: Query, draws: Draws, *, extra: Sequence[str] = (
 
 
 def assemble(
-    setup: Setup, query: Query, draws: Draws, found: Support, *, ahead: np.ndarray, why: Why
+    setup: Setup,
+    query: Query,
+    draws: Draws,
+    found: Support,
+    *,
+    ahead: np.ndarray,
+    why: Why,
+    narrowest: float = 0.0,
 ) -> Answer:
-    """Series and grounds in one answer; ``ahead`` counts rows since the fact, for calibration."""
+    """Series and grounds in one answer; ``ahead`` counts rows since the fact, for calibration.
+
+    Calibration comes from forecasts; where it does not apply as it stands, ``narrowest`` = 1 lets
+    it widen intervals and never narrow them.
+    """
     model = setup.model
     rows = np.arange(setup.first, setup.last + 1)
     cut = setup.done.cut[setup.first :]
@@ -53,7 +64,7 @@ def assemble(
             rows,
             query.level,
             support=found.total[:, target],
-            widen=widening(model.calibration, target, ahead),
+            widen=np.maximum(widening(model.calibration, target, ahead), narrowest),
             past=(past_rows, setup.logged[:, target]),
             at_most=~cut[:, target],
         )

@@ -25,6 +25,11 @@ from doworld.query import Answer, Counterfactual
 
 __all__ = ["counterfactual"]
 
+UNCALIBRATED = (
+    "the interval holds what parameters and edges leave open; forecasts' calibration may widen it, "
+    "since no counterfactual was ever logged to calibrate on"
+)
+
 
 def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -> Answer:
     """All rows of the episode, had the interventions been made.
@@ -254,9 +259,12 @@ def _answer(fact: _Fact, query: Counterfactual, rows, out, key) -> Answer:
     vague = ambiguous(fact.setup, fact.reached, _stochastic(model), _changed(fact, out))
     why = why_of(setup, query, draws, found)
     why = why.model_copy(
-        update={"adjustment": "The episode's own noise is recovered and replayed, by member."}
+        update={
+            "adjustment": "The episode's own noise is recovered and replayed, by member.",
+            "assumptions": (*why.assumptions, UNCALIBRATED),
+        }
     )
-    answer = assemble(setup, query, draws, found, ahead=ahead, why=why)
+    answer = assemble(setup, query, draws, found, ahead=ahead, why=why, narrowest=1.0)
     if not vague[:, targets].any():
         return answer
     worlds, anew = forced(fact.alternative, vague[fact.first :], _stochastic(model), model)
