@@ -100,3 +100,19 @@ def test_show_and_evaluate(command, model, log, tmp_path):
     printed = command("show", model, "--json", "--out", page)
     assert asked(printed)["graph"]["names"] == ["T", "heater", "room, air"]
     assert "<script" not in page.read_text("utf-8")
+
+
+def test_the_command_that_mends_another_step_does(command, model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = "\n".join(f"{t},{t},{t % 3},20" for t in range(12))
+    (tmp_path / "fast.csv").write_text(f't,T,heater,"room, air"\n{rows}\n')
+    (tmp_path / "fast.schema.yaml").write_text(
+        "variables: {T: {}, heater: {role: action, kind: continuous},"
+        " 'room, air': {role: context, kind: continuous}}\ncolumns: {time: t}\n"
+    )
+    ask = ("predict", model, "--horizon", "4rows", "--given")
+    said = command(*ask, "fast.csv").err
+    words = said.partition("doworld data convert ")[2].split()
+    assert command("data", "convert", *words).code == 0, said
+    answer = command(*ask, "new.csv")
+    assert answer.code == 0, answer.err

@@ -12,9 +12,7 @@ __all__ = ["register"]
 Name = Annotated[
     str | None, typer.Argument(help="Which benchmark; without it, all are listed.", metavar="NAME")
 ]
-Words = Annotated[
-    list[str] | None, typer.Argument(help="Arguments of the script.", metavar="ARGS")
-]
+Words = Annotated[list[str] | None, typer.Argument(help="Arguments of the script.", metavar="ARGS")]
 
 
 def register(app: typer.Typer) -> None:

@@ -75,4 +75,5 @@ def write_html(path: str, text: str) -> None:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text, encoding="utf-8")
-    say(f"wrote {path} ({len(text.encode()) / 1e6:.1f} MB)")
+    size = len(text.encode()) / 1e3
+    say(f"wrote {path} ({size:.0f} kB)" if size < 1000 else f"wrote {path} ({size / 1e3:.1f} MB)")

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from doworld._core.errors import DataError, ModelFileError, QueryError
@@ -88,7 +89,8 @@ class Reading:
         """Reads a file or folder; ``like`` fixes the variables' kinds and categories."""
         from doworld.data.files import read
 
-        given: dict[str, Any] = _stated(self)
+        used = self if like is None else self._or_own(path, like)
+        given: dict[str, Any] = _stated(used)
         if "policy" in given:
             from doworld.data import Policy
 
@@ -97,8 +99,28 @@ class Reading:
             given["variables"] = {v.name: v for v in like.variables}
         log = read(path, **given)
         if like is not None:
-            _same(log.schema, like, str(path))
+            _same(log.schema, like, str(path), used)
         return log
+
+    def _or_own(self, path: str | list[str], like: "Schema") -> "Reading":
+        """The schema that lies beside a log, where it describes every variable of the model."""
+        from doworld.data.schema_file import read_schema
+
+        own = Reading().found(path).schema if isinstance(path, str) else None
+        if own is None or not set(like.names) <= set(read_schema(own).variables):
+            return self
+        return Reading(schema=own, rename=self.rename)
+
+    def options(self) -> str:
+        """The options that say the same on a command line."""
+        typed = []
+        for name, value in _stated(self).items():
+            if name == "rename":
+                typed += [f"--rename {quote(f'{old}={new}')}" for old, new in value.items()]
+            elif name != "policy":
+                text = ",".join(value) if isinstance(value, tuple) else str(value)
+                typed.append(f"--{name} {quote(text)}")
+        return " ".join(typed)
 
     def save(self, folder: Path) -> None:
         """Writes ``reading.json``, and the schema file's text, into a model's folder."""
@@ -145,7 +167,7 @@ def _roles(schema: "Schema") -> dict[str, Any]:
     return {role.value: schema.of(role) for role in Role}
 
 
-def _same(found: "Schema", wanted: "Schema", path: str) -> None:
+def _same(found: "Schema", wanted: "Schema", path: str, reading: Reading) -> None:
     lost = [n for n in wanted.names if n not in found.index]
     if lost:
         raise DataError(
@@ -154,11 +176,18 @@ def _same(found: "Schema", wanted: "Schema", path: str) -> None:
         )
     if wanted.static or found.static:
         return
-    if found.time_unit != wanted.time_unit or abs(found.step / wanted.step - 1) > 0.05:
+    units = found.time_unit, wanted.time_unit
+    if all(units) and units[0] != units[1]:
         raise DataError(
-            f"{path} has a row every {found.step:g} {found.time_unit}, but the model was learned "
-            f"with {wanted.step:g} {wanted.time_unit}. Bring it to that step: "
-            f"doworld data convert {path} new.csv --resample {wanted.step:g}."
+            f"{path} counts time in {units[0]}, but the model was learned in {units[1]}. "
+            f"Convert its time column to {units[1]}."
+        )
+    if abs(found.step / wanted.step - 1) > 0.05:
+        steps = [f"{s.step:g} {s.time_unit}".rstrip() for s in (found, wanted)]
+        raise DataError(
+            f"{path} has a row every {steps[0]}, but the model was learned with {steps[1]}. "
+            f"Bring it to that step: doworld data convert {quote(path)} new.csv "
+            f"--resample {wanted.step:g} {reading.options()}".rstrip()
         )
 
 

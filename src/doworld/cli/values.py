@@ -12,7 +12,17 @@ from doworld._core.errors import QueryError, UnknownNameError
 
 __all__ = ["Clock", "Source", "assignments", "cell", "names", "number", "span", "split_spec"]
 
-_UNITS = {"ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS = {
+    name: seconds
+    for names, seconds in (
+        ("ms", 1e-3),
+        ("s sec second seconds", 1.0),
+        ("min minute minutes", 60.0),
+        ("h hour hours", 3600.0),
+        ("d day days", 86400.0),
+    )
+    for name in names.split()
+}
 _TIME = re.compile(r"\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)\s*([a-z]*)\s*")
 _SOURCE = re.compile(
     r"(?P<path>.+?)(?:\[(?P<episode>[^:\[\]]+)\])?(?:\[(?P<rows>[^\[\]]*:[^\[\]]*)\])?"
@@ -74,9 +84,11 @@ class Clock:
             return round(amount if found[2] or self.step == 0 else amount / self.step)
         if found[2] and unit != self.unit:
             if unit not in _UNITS or self.unit not in _UNITS:
+                known = self.unit in _UNITS
                 raise QueryError(
-                    f"{text!r} has the unit {unit!r}, and the log counts time in {self.unit}. "
-                    f"Write a number of {self.unit}, or rows as in 50rows."
+                    f"{text!r} has the unit {unit!r}, and the log counts time in "
+                    f"{self.unit or 'a unit that it does not name'}. Write a number "
+                    f"{'of ms, s, min, h or d' if known else 'in that unit'}, or rows as in 50rows."
                 )
             amount *= _UNITS[unit] / _UNITS[self.unit]
         if self.step == 0:
