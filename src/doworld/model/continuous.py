@@ -14,7 +14,7 @@ from doworld.model.choose import open_loop_likelihood
 from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank, wiring
 from doworld.model.design import Design, Parents
 from doworld.model.dynamics import Dynamics
-from doworld.model.neural_fit import NeuralSettings, fit_neural
+from doworld.model.neural_fit import CHUNKS, NeuralSettings, fit_neural
 from doworld.model.spread_fit import fit_spread
 from doworld.model.training import Checkpoint
 from doworld.model.world import Fit
@@ -172,8 +172,7 @@ def _neural(
     progress: Progress,
     store: Checkpoint,
 ) -> AbstractBank:
-    stages = settings.stages[-len(starts.train) :]
-    track = progress.task("neural mechanisms", sum(-(-s[2] // settings.chunk) for s in stages))
+    track = progress.task("neural mechanisms", CHUNKS * len(starts.train))
     seed_bank = linear_bank_like(plan)
     bank = fit_neural(
         data,

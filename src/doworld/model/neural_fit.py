@@ -33,6 +33,7 @@ class NeuralSettings:
         hidden: width of both hidden layers.
         horizon: longest open-loop rollout in training; shorter where episodes are.
         stages: share of the horizon, batch and updates of each stage; the rate halves per stage.
+        arithmetic: floating-point operations that a stage may take; wide logs get fewer updates.
         rate: AdamW's learning rate in the first stage; the linear skip learns at 0.3 of it.
     """
 
@@ -43,8 +44,11 @@ class NeuralSettings:
     decay: float = 1e-3
     average: float = 0.98
     ridge: float = 1e-4
-    chunk: int = 100
+    arithmetic: float = 1.5e12
 
+
+CHUNKS = 3
+"""Times per stage that held-out rollouts are scored and a checkpoint is written."""
 
 TRAINED = ("skip", "weight1", "bias1", "weight2", "bias2", "weight3", "bias3")
 
@@ -213,6 +217,13 @@ def _persistence(design: Design, targets: np.ndarray, starts: np.ndarray, steps:
     return 1 / np.maximum((change**2).mean((0, 1)), 1e-12)[None]
 
 
+def _affordable(settings: NeuralSettings, updates: int, rows: int, parents: Parents) -> int:
+    """Updates of a stage that its arithmetic allows, at least a fifth of those asked for."""
+    n, k = parents.columns.shape
+    row = 6 * n * (k * settings.hidden + settings.hidden**2)
+    return int(np.clip(settings.arithmetic / (row * rows), updates // 5, updates))
+
+
 def _rates(settings: NeuralSettings, stage: int, updates: int) -> np.ndarray:
     at = np.arange(updates)
     cosine = 0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * at / updates))
@@ -255,7 +266,7 @@ def fit_neural(
         track.advance(done)
     rng = np.random.default_rng([seed, 29])
     count = 0
-    for stage, (steps, (_, batch, updates)) in enumerate(
+    for stage, (steps, (_, batch, most)) in enumerate(
         zip(windows, settings.stages[-len(windows) :], strict=True)
     ):
         drawn = [_bootstrap(design, windows[steps], rng) for _ in range(members)]
@@ -263,8 +274,10 @@ def fit_neural(
         starts = jnp.asarray(np.stack([np.resize(d, counts.max()) for d in drawn]))
         weight = _persistence(design, parents.targets, windows[steps], steps)
         weight = jnp.asarray(np.broadcast_to(weight, (steps, weight.shape[1])), jnp.float32)
+        updates = _affordable(settings, most, batch * steps * members, parents)
         rates = _rates(settings, stage, updates)
-        for c in range(0, updates, settings.chunk):
+        size = -(-updates // CHUNKS)
+        for c in range(0, updates, size):
             count += 1
             if count <= done:
                 continue
@@ -273,7 +286,7 @@ def fit_neural(
                 chunk,
                 score,
                 data=(starts, jnp.asarray(counts), weight),
-                rates=jnp.asarray(rates[c : c + settings.chunk], jnp.float32),
+                rates=jnp.asarray(rates[c : c + size], jnp.float32),
                 key=jax.random.fold_in(jax.random.key(seed), count),
                 batch=batch,
             )
