@@ -14,9 +14,7 @@ prepare()
 CLOSED = Settings(members=2, structures=0, neural=None, budget=Budget(steps=400, chunk=100))
 """Closed forms and short categorical training."""
 
-NEURAL = NeuralSettings(
-    hidden=16, horizon=4, stages=((0.25, 128, 150), (1.0, 64, 50)), rate=1e-2
-)
+NEURAL = NeuralSettings(hidden=16, horizon=4, stages=((0.25, 128, 150), (1.0, 64, 50)), rate=1e-2)
 
 
 def log_of(variables, episodes, **schema) -> Trajectories:
