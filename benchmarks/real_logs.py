@@ -260,14 +260,14 @@ def tclab(seeds: int) -> list[Row]:
             )
         )
         best = min(
-            float(np.mean(list(arx(train, test, lags, 100, 50, ridge).values())))
+            float(np.mean(list(arx(train, test, lags, 100, 10, ridge).values())))
             for lags in (1, 2, 3, 8)
             for ridge in (1e-3, 1.0, 100.0)
         )
         scores = []
         for seed in range(seeds):
             model = dw.learn(train, seed=seed)
-            table = dw.evaluate(model, test, horizon=100, stride=50, seed=seed).frame()
+            table = dw.evaluate(model, test, horizon=100, stride=10, seed=seed).frame()
             scores.append(float(table["nrmse"].mean()))  # type: ignore[arg-type]
         rows.append(
             Row(
