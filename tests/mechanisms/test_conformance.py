@@ -15,6 +15,7 @@ from mechanisms_banks import (
     make,
     situation,
 )
+from scipy.integrate import trapezoid
 
 from doworld.mechanisms import InvertibleBank, StochasticBank, ensemble, renewed
 
@@ -75,7 +76,7 @@ def test_noise_reproduces_the_value(case):
 def test_density_integrates_to_one(family, case):
     bank, inputs, previous = case
     if family in CONTINUOUS:
-        total = np.trapezoid(density(bank, inputs, previous, GRID), GRID, axis=0)
+        total = trapezoid(density(bank, inputs, previous, GRID), GRID, axis=0)
     else:
         total = density(bank, inputs, previous, np.arange(3)).sum(0)
     np.testing.assert_allclose(total, 1.0, atol=2e-3)
