@@ -10,7 +10,7 @@ from model_worlds import CLOSED, XUY_GRAPH, linear_log, log_of
 import worlds_by_hand as by_hand
 from doworld.data import Kind, Variable
 from doworld.graph import CausalGraph, Edge
-from doworld.model.calibrate import LEVEL, SAMPLES, calibrate, held_out, temper, worlds_of
+from doworld.model.calibrate import LEVEL, SAMPLES, calibrate, held_out, quieter, temper, worlds_of
 from doworld.model.design import design
 from doworld.model.learn import fit
 from doworld.model.simulate import simulate
@@ -74,7 +74,7 @@ def test_wrong_sigma_is_corrected(sigma, wanted):
     scale = data.scale.mean()
     data = replace(data, values=(log.values / scale), center=np.zeros(4), scale=np.full(4, scale))
     dynamics = by_hand.heater(sigma=0.5 * sigma, scale=scale).dynamics
-    found = calibrate(log, dynamics, held_out(log, data, seed=0))
+    found = calibrate(log, dynamics, held_out(log, data, data.kept, seed=0))
     np.testing.assert_allclose(np.median(found.inflation[:2]), wanted, rtol=0.3)
 
 
@@ -88,10 +88,9 @@ def sigma_of(dynamics):
 
 def test_noise_that_is_the_worlds_own_is_kept(model):
     log = linear_log((50,) * 60)
-    rollouts = held_out(log, design(log, 1, seed=0), seed=0)
-    np.testing.assert_array_equal(
-        sigma_of(temper(model.dynamics, rollouts)), sigma_of(model.dynamics)
-    )
+    data = design(log, 1, seed=0)
+    rollouts = held_out(log, data, data.rows[data.held], seed=0)
+    np.testing.assert_array_equal(temper(model.dynamics, rollouts), 1.0)
 
 
 def test_noise_of_measurement_is_turned_down():
@@ -104,9 +103,11 @@ def test_noise_of_measurement_is_turned_down():
     weights = {("x", k): w for k, w in zip((1, 2, 3, 4), (0.9, 0.4, 0.0, -0.3), strict=True)}
     truth = by_hand.linear_world((Variable("x"),), {"x": weights}, sigma=0.4)
     assert truth.graph.parents("x") == graph.parents("x")
-    tempered = temper(truth.dynamics, held_out(log, data, seed=0))
-    assert (sigma_of(tempered) < 0.9 * sigma_of(truth.dynamics)).all()
-    assert temper(truth.dynamics, None) is truth.dynamics
+    share = temper(truth.dynamics, held_out(log, data, data.rows[data.held], seed=0))
+    assert (share < 0.9).all()
+    tempered = quieter(truth.dynamics, share)
+    np.testing.assert_allclose(sigma_of(tempered), share * sigma_of(truth.dynamics), rtol=1e-5)
+    np.testing.assert_array_equal(temper(truth.dynamics, None), 1.0)
 
 
 def test_too_few_windows_claim_nothing():
@@ -118,7 +119,7 @@ def test_too_few_windows_claim_nothing():
 def test_rollouts_reach_the_last_rows_of_episodes_and_no_further():
     log = linear_log((12, 40) * 30)
     data = design(log, 1, seed=0)
-    found = held_out(log, data, seed=0)
+    found = held_out(log, data, data.rows[data.held], seed=0)
     assert found is not None
     assert not found.seen[:, -1].all()
     assert found.seen[:, 0, 0].all()
@@ -131,7 +132,8 @@ def test_levels_are_not_widened(model):
     log = linear_log((50,) * 60)
     variables = (replace(log.schema.variables[0], kind=Kind.BINARY), *log.schema.variables[1:])
     binary = replace(log, schema=replace(log.schema, variables=variables))
-    found = calibrate(binary, model.dynamics, held_out(log, design(log, 1, seed=0), seed=0))
+    data = design(log, 1, seed=0)
+    found = calibrate(binary, model.dynamics, held_out(log, data, data.kept, seed=0))
     np.testing.assert_array_equal(found.inflation[0], 1.0)
     assert np.isnan(found.coverage[0]).all()
     assert np.isfinite(found.coverage[2]).all()

@@ -191,7 +191,7 @@ def test_categorical_mechanisms_recover_their_tables(weather):
 
         p = np.asarray(jax.vmap(table)(bank)).mean(0)
         np.testing.assert_allclose(p[0], CPT[level], atol=0.06)
-        np.testing.assert_allclose(p[1, 1], WET[level], atol=0.06)
+        np.testing.assert_allclose(p[1, 1], WET[level], atol=0.07)
         assert p[1, 2] < 1e-6  # a level that the binary variable does not have
 
 

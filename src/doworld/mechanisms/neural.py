@@ -27,9 +27,10 @@ class NeuralBank(InvertibleBank):
 
     x are the parents, standardised, an older lag as its difference to the next newer lag of the
     same source: increments carry what levels hide. f and log σ are the two outputs of a network
-    with two hidden layers of smoothed rectifiers, a is a linear skip, s the spread of the target's increments, and g the
-    learned monotone map of ``mechanisms.noise``. Columns of one source stand side by side, newest
-    first; ``chain`` is 1 where the column before is the next newer lag of the same source.
+    with two hidden layers of smoothed rectifiers, a is a linear skip, s the spread of the target's
+    increments, and g the learned monotone map of ``mechanisms.noise``. Columns of one source stand
+    side by side, newest first; ``chain`` is 1 where the column before is the next newer lag of the
+    same source.
     """
 
     targets: Int[Array, " n"]

@@ -18,6 +18,9 @@ SMALLEST_SIGMA = 1e-7
 SMALL = 2_000
 """Rows below which the held-out ones are worth learning from, once families are chosen."""
 
+CLEAR = 0.1
+"""Unexplained share of the spread below which a polynomial needs 8 rows a coefficient, not 40."""
+
 EXACT = 1e-3
 """Unexplained share of the spread at which a higher degree is not worth its cost."""
 
@@ -61,11 +64,10 @@ def _products(inputs: np.ndarray, terms: np.ndarray) -> Float[np.ndarray, "rows 
 
 
 def _solve(gram: np.ndarray, moment: np.ndarray, ridge: float) -> np.ndarray:
-    size = np.maximum(np.diag(gram), 1e-12)
-    root = np.sqrt(size)
+    root = np.sqrt(np.maximum(np.diag(gram), 1e-12))
     scaled = gram / root / root[:, None]
     scaled[np.diag_indices_from(scaled)] += ridge
-    return np.linalg.solve(scaled, moment / root) / root
+    return (np.linalg.solve(scaled, (moment.T / root).T).T / root).T
 
 
 def _log_density(error: np.ndarray, sigma: float) -> float:
@@ -78,10 +80,10 @@ def _log_density(error: np.ndarray, sigma: float) -> float:
 class _Data:
     inputs: np.ndarray
     target: np.ndarray
-    held: np.ndarray
-    counts: np.ndarray  # members × rows
+    train: np.ndarray
+    judge: np.ndarray  # held-out rows; all where there are none
+    signs: np.ndarray  # members × rows, one of ±1 an episode or block
     mask: np.ndarray  # members × k
-    drawn: np.ndarray  # which members are bootstrap samples
     powers: tuple[int, ...]  # highest power that each input's distinct values determine
     scale: float
 
@@ -94,24 +96,26 @@ def _data(design: Design, parents: Parents, i: int, seed: int) -> _Data:
     rng = np.random.default_rng([seed, target])
     if len(keep) > MOST_ROWS:
         keep = np.sort(rng.choice(keep, MOST_ROWS, replace=False))
-    at = design.rows[keep]
+    at, held, unit = design.rows[keep], design.held[keep], design.unit[keep]
+    train = ~held if not held.all() else held
+    judge = held if held.any() else train
+    if len(keep) < SMALL:  # spared rows count once everything is chosen
+        spared = np.setdiff1d(design.kept, design.rows)
+        spared = spared[design.complete(target, columns[used], spared)]
+        at = np.concatenate([at, spared])
+        train, judge = (np.resize(part, len(at)) for part in (train, judge))
+        train[len(keep) :] = judge[len(keep) :] = False
+        unit = np.concatenate([unit, np.full(len(spared), -1)])
     inputs = design.gather(columns, at) * used
     y = design.values[at, target]
     if parents.residual[i]:
         y = y - design.values[at - 1, target]
     spread = float(y.std()) if len(y) else 1.0
     scale = spread if spread > 1e-9 else 1.0
-    held = design.held[keep]
-    # held-out rows judge the families later, so no member learns from them
-    lean = ~held if not held.all() else ~np.zeros_like(held)
-    own, unit = np.unique(design.unit[keep][lean], return_inverse=True)
-    plain = parents.mask[:, i].all(-1) | (parents.mask[:, i] == parents.mask[0, i]).all(-1)
-    counts = np.tile(lean.astype(float), (len(parents.mask), 1))
-    for m in range(len(parents.mask)):
-        if plain[m] and len(own):
-            counts[m, lean] = rng.multinomial(len(own), np.full(len(own), 1 / len(own)))[unit]
+    own, unit = np.unique(unit, return_inverse=True)
+    signs = rng.choice([-1.0, 1.0], (len(parents.mask), len(own)))[:, unit]
     powers = tuple(max(1, min(5, len(np.unique(inputs[:, k])) - 1)) for k in range(len(columns)))
-    return _Data(inputs, y / scale, held, counts, parents.mask[:, i], plain, powers, scale)
+    return _Data(inputs, y / scale, train, judge, signs, parents.mask[:, i], powers, scale)
 
 
 def _fit_degree(data: _Data, degree: int) -> Closed | None:
@@ -119,14 +123,13 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
     used = data.mask.any(0)
     inside = np.concatenate([[True], used])[terms].all(-1)
     terms = terms[inside]
-    train = ~data.held if not data.held.all() else data.held
+    train, judge = data.train, data.judge
     if degree > 1 and len(terms) > min(MOST_TERMS, train.sum() / 8):
         return None
     products = _products(data.inputs, terms)
     gram = products[train].T @ products[train]
     moment = products[train].T @ data.target[train]
     best = None
-    judge = data.held if data.held.any() else train
     for ridge in (1e-10, 1e-7, 1e-4, 1e-2):
         weight = _solve(gram, moment, ridge)
         error = data.target[judge] - products[judge] @ weight
@@ -135,23 +138,13 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
             best = (rmse, ridge, error)
     assert best is not None
     rmse, ridge, error = best
+    if degree > 1 and rmse > CLEAR and train.sum() < 40 * len(terms):
+        return None  # such coefficients would fit noise, and leave the data in rollouts
     sigma = max(rmse, SMALLEST_SIGMA)
-    weights = np.zeros((len(data.mask), len(terms)))
-    for m, (counts, mask) in enumerate(zip(data.counts, data.mask, strict=True)):
-        open_terms = np.concatenate([[True], mask > 0])[terms].all(-1)
-        P = products[:, open_terms]
-        weighted = P * counts[:, None]
-        weights[m, open_terms] = _solve(weighted.T @ P, weighted.T @ data.target, ridge)
-    plain = data.drawn
-    if plain.any():
-        # members spread as their bootstrap samples do, around the fit to all training rows
-        weights[plain] += _solve(gram, moment, ridge) * _shared(data, terms) - weights[plain].mean(
-            0
-        )
-    final = weights.copy()
-    if plain.any() and len(data.target) < SMALL:
-        whole = _solve(products.T @ products, products.T @ data.target, ridge)
-        final[plain] += (whole - _solve(gram, moment, ridge)) * _shared(data, terms)
+    weights = _members(data, products, terms, train, ridge)
+    small = len(data.target) < SMALL
+    every = np.ones(len(train), bool)
+    final = _members(data, products, terms, every, ridge) if small else weights
     low, high = data.inputs.min(0, initial=0), data.inputs.max(0, initial=0)
     reach = 0.5 * (high - low)
     return Closed(
@@ -169,9 +162,28 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
     )
 
 
-def _shared(data: _Data, terms: np.ndarray) -> np.ndarray:
-    """Which terms the members of the most likely graph have."""
-    return np.asarray(np.concatenate([[True], data.mask[0] > 0])[terms].all(-1))
+def _members(
+    data: _Data, products: np.ndarray, terms: np.ndarray, rows: np.ndarray, ridge: float
+) -> Float[np.ndarray, "members p"]:
+    """Each member's weights from ``rows``: the fit, moved as its errors could have moved it.
+
+    w_m = w + (PᵀP + λ)⁻¹ Pᵀ(η_m e), with one sign η_m = ±1 for all rows of an episode or block
+    (the wild cluster bootstrap, Cameron, Gelbach & Miller 2008). The inputs stay as they are, so
+    that no member misses the one block in which something moved.
+    """
+    P, y = products[rows], data.target[rows]
+    out = np.zeros((len(data.mask), len(terms)))
+    for mask in np.unique(data.mask, axis=0):
+        own = np.concatenate([[True], mask > 0])[terms].all(-1)
+        gram = P[:, own].T @ P[:, own]
+        weight = _solve(gram, P[:, own].T @ y, ridge)
+        alike = np.flatnonzero((data.mask == mask).all(-1))
+        error = (y - P[:, own] @ weight)[:, None] * data.signs[
+            np.ix_(alike, np.flatnonzero(rows))
+        ].T
+        moved = _solve(gram, P[:, own].T @ error, ridge)
+        out[np.ix_(alike, own)] = (weight[:, None] + moved - moved.mean(1, keepdims=True)).T
+    return out
 
 
 def fit_linear(design: Design, parents: Parents, i: int, *, seed: int) -> Closed:

@@ -46,13 +46,23 @@ class Rollouts:
     held: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Continuous:
+    """The mechanisms, the same before they learned from spared rows, and how they were chosen."""
+
+    banks: tuple[AbstractBank, ...]
+    trial: tuple[AbstractBank, ...]
+    fits: tuple[Fit, ...]
+
+
 def rollouts(log: Trajectories, data: Design, settings: NeuralSettings) -> Rollouts:
     """Training and held-out starts; lengths follow the episodes' lengths and the settings."""
     lengths = np.diff(log.starts) - data.lags
     longest = int(np.clip(np.quantile(lengths, 0.75), 1, settings.horizon)) if data.lags else 1
-    held_row = np.zeros(log.rows, bool)
+    held_row, aside = np.zeros(log.rows, bool), np.zeros(log.rows, bool)
     held_row[data.rows[data.held]] = True
-    before = np.concatenate([[0], np.cumsum(held_row)])
+    aside[data.kept] = True
+    before = np.concatenate([[0], np.cumsum(held_row | aside)])
 
     sources = log.schema.positions(Role.STATE, Role.ACTION, Role.CONTEXT)
     gaps = np.concatenate([[0], np.cumsum(~data.observed[:, sources].all(1))])
@@ -115,8 +125,8 @@ def fit_continuous(
     seed: int,
     progress: Progress,
     store: Checkpoint,
-) -> tuple[tuple[AbstractBank, ...], tuple[Fit, ...]]:
-    """Banks of the targets of ``plan``, and how each target's family was chosen.
+) -> Continuous:
+    """Mechanisms of the targets of ``plan``, each of the family that forecasts it best.
 
     ``wire(banks)`` assembles the transition in which only ``banks`` act and all else is as logged.
     """
@@ -134,15 +144,16 @@ def fit_continuous(
     families = {i: "linear" if f.degree == 1 else "polynomial" for i, f in best.items()}
     starts = rollouts(log, data, settings or NeuralSettings())
     wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
-    if settings is not None and wanting and len(data.rows) >= FEWEST_ROWS:
+    if settings is not None and wanting and data.size >= FEWEST_ROWS:
         network = _neural(
             data, plan, wire, starts, settings=settings, seed=seed, progress=progress, store=store
         )
         sets["neural"] = (network,)
     choice, fits = _select(data, plan, wire, sets, families=families, starts=starts, closed=closed)
+    at = {int(t): i for i, t in enumerate(plan.targets)}
     last = {i: {d: _final(f) for d, f in fits.items()} for i, fits in closed.items()}
-    sets |= _closed_sets(last, {i: _final(f) for i, f in best.items()}, plan)
-    return _mix(sets, choice, {int(t): i for i, t in enumerate(plan.targets)}), fits
+    final = sets | _closed_sets(last, {i: _final(f) for i, f in best.items()}, plan)
+    return Continuous(_mix(final, choice, at), _mix(sets, choice, at), fits)
 
 
 def _final(fit: Closed) -> Closed:

@@ -14,6 +14,12 @@ __all__ = ["Design", "Parents", "design", "member_graphs", "parents"]
 
 Link = tuple[str, int]
 
+HOLD_OUT, KEEP = 0.15, 0.15
+"""Shares of the episodes, or blocks, to choose by and to calibrate on."""
+
+FEWEST_UNITS = 10
+"""Episodes or blocks below which none is spared for calibration alone."""
+
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Lags at which a mechanism reads a parent, up to its memory (see ``remember``)."""
 
@@ -29,7 +35,9 @@ class Design:
         features: encoded rows.
         rows: target rows, each with ``lags`` predecessors in its own episode.
         unit: the episode or block that each of ``rows`` belongs to, for bootstrap and hold-out.
-        held: which of ``rows`` are held out.
+        held: which of ``rows`` are held out, to choose by.
+        kept: target rows beside ``rows`` that nothing is learned from or chosen by: intervals are
+            calibrated on them. The held-out rows where the log is too short to spare any.
         center, scale: scaled = (value − center)/scale.
         lags: how far back a mechanism looks.
     """
@@ -40,23 +48,35 @@ class Design:
     rows: Int[np.ndarray, " targets"]
     unit: Int[np.ndarray, " targets"]
     held: Bool[np.ndarray, " targets"]
+    kept: Int[np.ndarray, " spared"]
     center: Float[np.ndarray, " variables"]
     scale: Float[np.ndarray, " variables"]
     coding: Coding
     lags: int
+
+    @property
+    def size(self) -> int:
+        """How many transitions the log has, spared ones included."""
+        return len(np.union1d(self.rows, self.kept))
 
     def gather(self, columns: Int[np.ndarray, " k"], at: Int[np.ndarray, " n"]) -> np.ndarray:
         """Parent features (n, k) of the target rows ``at``."""
         lag, feature = np.divmod(columns, self.features.shape[1])
         return self.features[at[:, None] - lag[None, :], feature[None, :]]
 
-    def complete(self, target: int, columns: Int[np.ndarray, " k"]) -> Bool[np.ndarray, " targets"]:
-        """Which of ``rows`` have the target and all its parents logged."""
+    def complete(
+        self,
+        target: int,
+        columns: Int[np.ndarray, " k"],
+        at: Int[np.ndarray, " targets"] | None = None,
+    ) -> Bool[np.ndarray, " targets"]:
+        """Which of the rows ``at``, else ``rows``, have the target and all its parents logged."""
+        at = self.rows if at is None else at
         lag, feature = np.divmod(columns, self.features.shape[1])
         source = np.asarray(self.coding.variable)[feature]
-        whole = self.observed[self.rows, target]
+        whole = self.observed[at, target]
         for k, i in zip(lag, source, strict=True):
-            whole = whole & self.observed[self.rows - k, i]
+            whole = whole & self.observed[at - k, i]
         return whole
 
 
@@ -126,7 +146,21 @@ def _units(log: Trajectories, rows: np.ndarray) -> np.ndarray:
     return block
 
 
-def design(log: Trajectories, lags: int, *, seed: int, hold_out: float = 0.2) -> Design:
+def _parts(
+    rows: np.ndarray, unit: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which rows are held out, and which are kept, by whole units."""
+    numbers = np.unique(unit)
+    order = rng.permutation(numbers)
+    if len(numbers) == 1:
+        held = np.arange(len(rows)) % 5 == 4
+        return held, np.zeros_like(held)
+    count = max(1, round(HOLD_OUT * len(numbers)))
+    spared = round(KEEP * len(numbers)) if len(numbers) >= FEWEST_UNITS else 0
+    return np.isin(unit, order[:count]), np.isin(unit, order[count : count + spared])
+
+
+def design(log: Trajectories, lags: int, *, seed: int) -> Design:
     """The arrays of a log for mechanisms that look back ``lags`` rows (0 for a static table)."""
     aligned = log.aligned
     center, scale = _scaling(log, aligned)
@@ -135,15 +169,26 @@ def design(log: Trajectories, lags: int, *, seed: int, hold_out: float = 0.2) ->
     coding = Coding.of(log.schema)
     rows = log.windows(lags + 1) + lags
     unit = _units(log, rows)
-    numbers = np.unique(unit)
-    rng = np.random.default_rng(seed)
-    held_units = rng.permutation(numbers)[: max(1, round(hold_out * len(numbers)))]
-    held = np.isin(unit, held_units) if len(numbers) > 1 else np.arange(len(rows)) % 5 == 4
+    held, kept = _parts(rows, unit, np.random.default_rng(seed))
+    spared = rows[kept] if kept.any() else rows[held]
+    rows, unit, held = rows[~kept], unit[~kept], held[~kept]
     variable, level = np.asarray(coding.variable), np.asarray(coding.level)
     read = values[:, variable]
     features = np.where(level >= 0, (read == level).astype(float), read)
     observed = ~np.isnan(scaled)
-    return Design(values, observed, features, rows, unit, held, center, scale, coding, lags)
+    return Design(
+        values=values,
+        observed=observed,
+        features=features,
+        rows=rows,
+        unit=unit,
+        held=held,
+        kept=spared,
+        center=center,
+        scale=scale,
+        coding=coding,
+        lags=lags,
+    )
 
 
 def remember(parents_of: list[Link], memory: int) -> list[Link]:

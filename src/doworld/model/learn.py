@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxtyping import Int
 
 from doworld._core.devices import prepare
 from doworld._core.errors import DataError, GraphError, SchemaError
@@ -15,7 +16,7 @@ from doworld.data import Kind, Role, Trajectories
 from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import AbstractBank, Known
 from doworld.model.baseline import LinearBaseline
-from doworld.model.calibrate import calibrate, held_out, temper
+from doworld.model.calibrate import calibrate, held_out, quieter, temper
 from doworld.model.categorical_fit import fit_categorical
 from doworld.model.choose import refuted
 from doworld.model.continuous import fit_continuous, rollouts
@@ -122,7 +123,7 @@ def fit(
     structural, plan, data = plan_of(log, graph_of, settings, seed)
     store = Checkpoint(checkpoint, _fingerprint(log, graph_of, settings, seed))
     wire = Wiring(log, graph_of, data)
-    banks, fits = _banks(
+    banks, trial, fits = _banks(
         log,
         data,
         plan,
@@ -133,45 +134,44 @@ def fit(
         progress=progress,
         store=store,
     )
-    dynamics, structural = _without_refuted(log, data, wire(banks), structural, settings)
-    future = held_out(log, data, seed=seed)
-    dynamics = temper(dynamics, future)
+    stay = _unrefuted(log, data, wire(trial), structural, settings)
+    dynamics, before = (wire(jax.tree.map(lambda leaf: leaf[stay], own)) for own in (banks, trial))
+    noise = temper(before, held_out(log, data, data.rows[data.held], seed=seed))
+    calibration = calibrate(log, quieter(before, noise), held_out(log, data, data.kept, seed=seed))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(log.values, 0), np.nanmax(log.values, 0)
     return WorldModel(
         schema=schema,
         graph=graph_of,
-        dynamics=dynamics,
+        dynamics=quieter(dynamics, noise),
         center=data.center,
         scale=data.scale,
         typical=_typical(log),
         reference=reference(data, plan, low, high, seed=seed),
-        calibration=calibrate(log, dynamics, future),
+        calibration=calibration,
         baseline=LinearBaseline.fit(log, data.lags),
         fits=fits,
-        members_of_structure=structural,
-        rows=len(data.rows),
+        members_of_structure=tuple(structural[m] for m in stay),
+        rows=data.size,
         notes=tuple(dict.fromkeys((*log.notes, *graph.notes))),
     )
 
 
-def _without_refuted(
+def _unrefuted(
     log: Trajectories,
     data: Design,
     dynamics: Dynamics,
     structural: tuple[bool, ...],
     settings: Settings,
-) -> tuple[Dynamics, tuple[bool, ...]]:
-    """The ensemble without the sampled structures that held-out rollouts speak against."""
+) -> Int[np.ndarray, " kept"]:
+    """The members that stay: all but sampled structures that held-out rollouts speak against."""
     if not any(structural):
-        return dynamics, structural
+        return np.arange(len(structural))
     starts = rollouts(log, data, settings.neural or NeuralSettings())
-    out = refuted(data, dynamics, structural, starts.held, max(starts.train))
-    stay = np.flatnonzero(~np.array(out))
-    banks = jax.tree.map(lambda leaf: leaf[stay], dynamics.banks)
-    kept = tuple(s for s, gone in zip(structural, out, strict=True) if not gone)
-    return replace(dynamics, banks=banks), kept
+    return np.flatnonzero(
+        ~np.array(refuted(data, dynamics, structural, starts.held, max(starts.train)))
+    )
 
 
 def _with_laws(graph: CausalGraph, known: tuple[Known, ...]) -> CausalGraph:
@@ -233,7 +233,8 @@ def _banks(
     seed: int,
     progress: Progress,
     store: Checkpoint,
-) -> tuple[tuple[AbstractBank, ...], tuple[Fit, ...]]:
+) -> tuple[tuple[AbstractBank, ...], tuple[AbstractBank, ...], tuple[Fit, ...]]:
+    """The banks, the same before they learned from spared rows, and how each was chosen."""
     schema = log.schema
     variables = [schema.variables[int(t)] for t in plan.targets]
     laws = {law.target: law for law in known}
@@ -243,9 +244,10 @@ def _banks(
         name = "known" if variable.name in laws else "discrete" if discrete else "continuous"
         own[name].append(i)
     banks: list[AbstractBank] = []
+    trial: list[AbstractBank] = []
     fits: list[Fit] = []
     if own["continuous"]:
-        more, found = fit_continuous(
+        found = fit_continuous(
             log,
             data,
             plan.of(own["continuous"]),
@@ -255,13 +257,15 @@ def _banks(
             progress=progress,
             store=store,
         )
-        banks += more
-        fits += [replace(f, variable=schema.variables[int(f.variable)].name) for f in found]
+        banks += found.banks
+        trial += found.trial
+        fits += [replace(f, variable=schema.variables[int(f.variable)].name) for f in found.fits]
     if own["known"]:
         chosen = tuple(laws[variables[i].name] for i in own["known"])
-        bank, found = fit_known(log, data, plan.of(own["known"]), chosen)
+        bank, more = fit_known(log, data, plan.of(own["known"]), chosen)
         banks.append(bank)
-        fits += found
+        trial.append(bank)
+        fits += more
     if own["discrete"]:
         levels = np.array([variables[i].levels for i in own["discrete"]])
         budget = settings.budget
@@ -276,8 +280,9 @@ def _banks(
             checkpoint=store,
         )
         banks.append(bank)
+        trial.append(bank)
         for i, score in zip(own["discrete"], scores, strict=True):
             likely = {"categorical": float(score)}
             fits.append(Fit(variables[i].name, "categorical", likely, float("nan")))
     order = {v.name: i for i, v in enumerate(schema.variables)}
-    return tuple(banks), tuple(sorted(fits, key=lambda f: order[f.variable]))
+    return tuple(banks), tuple(trial), tuple(sorted(fits, key=lambda f: order[f.variable]))

@@ -83,7 +83,7 @@ def fit_monolith(
     names = [log.schema.names[int(t)] for t in plan.targets]
     fits = tuple(Fit(n, "monolith", {}, float("nan")) for n in names)
     dynamics = eqx.tree_at(lambda d: d.banks, frame.dynamics, (bank,))
-    calibration = calibrate(log, dynamics, held_out(log, data, seed=seed))
+    calibration = calibrate(log, dynamics, held_out(log, data, data.kept, seed=seed))
     return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits)
 
 
