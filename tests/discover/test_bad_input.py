@@ -6,6 +6,7 @@ from logs import linear_world, make_log, pairs
 
 from doworld._core.errors import DataError, DoworldWarning
 from doworld.discover import discover
+from doworld.graph import CausalGraph, Reason
 
 
 def chain(rows=400, seed=0):
@@ -19,6 +20,8 @@ def test_constant_state():
         graph = discover(make_log([x], state=list("abc")))
     assert pairs(graph) == {("a", "a"), ("a", "b"), ("b", "b")}
     assert any("'c'" in note for note in graph.notes)
+    assert [(f.variable, f.reason) for f in graph.unidentified] == [("c", Reason.CONSTANT)]
+    assert CausalGraph.from_dict(graph.to_dict()).unidentified == graph.unidentified
 
 
 def test_column_without_values():
@@ -26,6 +29,7 @@ def test_column_without_values():
     with pytest.warns(DoworldWarning, match="'c' has no values at all"):
         graph = discover(make_log([x], state=list("abc")))
     assert ("a", "b") in pairs(graph)
+    assert graph.unidentified[0].reason is Reason.EMPTY
 
 
 def test_action_that_never_varies():
@@ -41,6 +45,8 @@ def test_action_that_is_a_function_of_the_state():
     with pytest.warns(DoworldWarning, match="'u'.*exact linear function of 'a'"):
         graph = discover(make_log([x], state=list("ab"), action=["u"]))
     assert ("u", "b") not in pairs(graph)
+    (fact,) = graph.unidentified
+    assert (fact.variable, fact.reason, fact.others) == ("u", Reason.DETERMINED, ("a",))
 
 
 def test_action_that_is_a_bent_function_of_the_state():
@@ -51,7 +57,8 @@ def test_action_that_is_a_bent_function_of_the_state():
         y[t + 1] = 0.5 * y[t] - 0.5 * u[t] + rng.standard_normal()
     u[-1] = np.tanh(y[-1])
     with pytest.warns(DoworldWarning, match="'u' is a function of the state"):
-        discover(make_log([np.c_[y, u]], state=["y"], action=["u"]))
+        graph = discover(make_log([np.c_[y, u]], state=["y"], action=["u"]))
+    assert [(f.variable, f.reason) for f in graph.unidentified] == [("u", Reason.DETERMINED)]
 
 
 def test_identical_columns():

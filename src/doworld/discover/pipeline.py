@@ -1,5 +1,6 @@
 """From a log to a causal graph."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,7 +24,7 @@ from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import check_rows, deterministic_actions, independent, usable
 from doworld.discover.results import empty_table
 from doworld.discover.threads import one_thread
-from doworld.graph import CausalGraph, Edge, Prior
+from doworld.graph import CausalGraph, Edge, Prior, Unidentified
 
 __all__ = ["discover"]
 
@@ -33,7 +34,7 @@ QUIET = Quiet()
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What is asked, and the notes taken on the way."""
+    """What is asked, and what was noted on the way."""
 
     log: Trajectories
     names: tuple[str, ...]
@@ -42,6 +43,24 @@ class _Task:
     seed: int
     progress: Progress
     notes: list[str] = field(default_factory=list)
+    unidentified: list[Unidentified] = field(default_factory=list)
+
+    def forbid(self, facts: Iterable[Unidentified]) -> None:
+        """Takes down what the data forbid, as data and in words."""
+        facts = tuple(facts)
+        self.unidentified.extend(facts)
+        self.notes.extend(f.note for f in facts)
+
+    def graph(self, kept: list[Edge], doubtful: list[Edge], max_lag: int) -> CausalGraph:
+        """The graph of these edges, with all that was noted."""
+        return CausalGraph(
+            self.log.schema.names,
+            tuple(kept),
+            tuple(doubtful),
+            max_lag,
+            tuple(self.notes),
+            tuple(self.unidentified),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +133,8 @@ def discover(
     if max_lag is not None and max_lag < 1:
         raise SchemaError(f"max_lag is {max_lag}. Use 1 or more, or None to let the data decide.")
     known = usable(log)
-    notes = [*log.notes, *known.notes]
-    task = _Task(log, known.names, prior, fdr, seed, progress, notes)
+    task = _Task(log, known.names, prior, fdr, seed, progress, list(log.notes))
+    task.forbid(known.unidentified)
     with one_thread():
         if log.schema.static:
             return _static(task)
@@ -166,17 +185,17 @@ def _assessments(task: _Task, max_lag: int) -> list[_Found]:
     track = task.progress.task("testing edges", total=sum(len(b.targets) for b in blocks))
     found = []
     for block in blocks:
-        clean, said = independent(block, log, quiet=block is policy)
+        clean, twins = independent(block, log, quiet=block is policy)
         wanted = [
             [prior.requires(c.name, t.name, c.lag) for t in clean.targets] for c in clean.candidates
         ]
         required = np.array(wanted, bool).reshape(len(clean.candidates), len(clean.targets))
         assessment = assess(clean, required, track)
         found.append(_Found(clean, assessment))
-        task.notes.extend(said)
+        task.forbid(twins)
         if block is policy:
-            known = deterministic_actions(clean, assessment.unexplained, log, task.notes)
-            task.notes.extend(known)
+            said = task.unidentified
+            task.forbid(deterministic_actions(clean, assessment.unexplained, log, said))
         task.notes.extend(_model_notes(clean, assessment))
     return found
 
@@ -248,8 +267,7 @@ def _graph(task: _Task, found: list[_Found], max_lag: int, within: list[Edge]) -
                 "resamples; it is not among the edges whose false share is held."
             )
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
-    names = task.log.schema.names
-    return CausalGraph(names, tuple(kept), tuple(doubtful), max_lag, tuple(task.notes))
+    return task.graph(kept, doubtful, max_lag)
 
 
 def _static(task: _Task) -> CausalGraph:
@@ -261,4 +279,4 @@ def _static(task: _Task) -> CausalGraph:
     links = within_row(block, nothing, task.log.schema, task.prior, rate=task.fdr)
     task.notes.append("a static table: edges within a row only, linear conditional independence.")
     kept, _ = with_required(row_edges(links, {}), [], task.prior, static=True)
-    return CausalGraph(task.log.schema.names, tuple(kept), (), 0, tuple(task.notes))
+    return task.graph(kept, [], 0)

@@ -46,10 +46,16 @@ def table_section(
     return Section(title, table(head, rows, text=range(len(head))), lead)
 
 
-def notes_section(notes: Iterable[str], *, title: str = "Notes and warnings") -> Section:
-    """What was decided from the data, and what to mind."""
-    items = "".join(f"<li>{esc(n)}</li>" for n in dict.fromkeys(notes))
-    return Section(title, f"<ul>{items}</ul>" if items else paragraph("None."))
+def notes_section(
+    graph: CausalGraph, notes: Iterable[str], *, title: str = "Notes and warnings"
+) -> Section:
+    """What the log cannot tell and how to mend it, then what was decided from the data."""
+    forbidden = dict.fromkeys(fact.note for fact in graph.unidentified)
+    parts = [callout(note, "warn") for note in forbidden]
+    rest = [n for n in dict.fromkeys((*graph.notes, *notes)) if n not in forbidden]
+    if rest:
+        parts.append(f"<ul>{''.join(f'<li>{esc(n)}</li>' for n in rest)}</ul>")
+    return Section(title, "".join(parts) or paragraph("None."))
 
 
 def graph_section(
