@@ -61,6 +61,22 @@ def test_action_that_is_a_bent_function_of_the_state():
     assert [(f.variable, f.reason) for f in graph.unidentified] == [("u", Reason.DETERMINED)]
 
 
+def test_action_that_is_almost_a_function_of_the_state():
+    rng = np.random.default_rng(0)
+    x = np.zeros((800, 2))
+    for t in range(800):
+        x[t, 1] = -x[t, 0] + 0.3 * rng.standard_normal()
+        if t < 799:
+            x[t + 1, 0] = 0.8 * x[t, 0] + 0.3 * x[t, 1] + rng.standard_normal()
+    graph = discover(make_log([x], state=["y"], action=["u"]))
+    (fact,) = graph.unidentified
+    assert (fact.variable, fact.reason) == ("u", Reason.NEARLY)
+    assert "% of its variance is free" in fact.note
+    assert "varied at random" in fact.note
+    x[:, 1] = rng.standard_normal(800)
+    assert discover(make_log([x], state=["y"], action=["u"])).unidentified == ()
+
+
 def test_identical_columns():
     x = chain()
     with pytest.warns(DoworldWarning, match="'a2'.*linear function of 'a'"):

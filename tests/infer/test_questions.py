@@ -212,6 +212,15 @@ def test_what_discovery_says_of_such_an_action_reaches_the_answer(policy):
     assert answer.why.warnings
 
 
+def test_an_action_that_almost_follows_the_state_is_warned_of():
+    fact = Unidentified("Q", Reason.NEARLY, "Q is almost a function of T. Vary it at random.")
+    model = by_hand.heater(unidentified=(fact,))
+    answer = ask(model, Set("Q", 2.0))
+    assert answer.status is Status.IDENTIFIED
+    assert fact.note in answer.why.warnings
+    assert fact.note not in predict(model, Predict(given=GIVEN)).why.warnings
+
+
 def test_what_nobody_gave_is_not_what_a_variable_is_anyway(heater):
     typical = float(heater.typical[heater.schema.position("Q")])
     silent = ask(heater, Set("Q", typical), given={"T": 1.0}, target="T")

@@ -170,12 +170,23 @@ def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
     return out
 
 
+def _nearly(action: str, free: float) -> Unidentified:
+    message = (
+        f"action {action!r} is almost a function of the state in this log: only {free:.0%} of its "
+        f"variance is free, so what is said of do({action}) rests on the few rows in which it "
+        "departed from its rule, and on the form of the model elsewhere; its intervals do not "
+        f"hold that. Log rows in which {action} is varied at random, and learn again."
+    )
+    return Unidentified(action, Reason.NEARLY, message)
+
+
 def deterministic_actions(
     policy: Block, unexplained: np.ndarray, log: Trajectories, known: Sequence[Unidentified]
 ) -> list[Unidentified]:
-    """Warns of actions that the log makes a function of what was seen, unless that was ``known``.
+    """Actions that the log makes a function of what was seen, or almost, unless that was ``known``.
 
     The tests' own models see smooth laws; ``data.freedom`` also sees thresholds and saturation.
+    Warns of the exact ones, which forbid a question.
     """
     facts = []
     said = {f.variable for f in known if f.reason is Reason.DETERMINED}
@@ -183,7 +194,11 @@ def deterministic_actions(
     for t, target in enumerate(policy.targets):
         levels = log.schema[target.name].kind is Kind.CATEGORICAL
         share = 1.0 if levels else float(unexplained[t])
-        if target.name in said or (share > 1e-4 and not free[target.name].fixed):
+        if target.name in said:
+            continue
+        if share > 1e-4 and not free[target.name].fixed:
+            if free[target.name].nearly_fixed:
+                facts.append(_nearly(target.name, min(share, free[target.name].free)))
             continue
         share = min(share, float(np.nan_to_num(free[target.name].free, nan=1.0)))
         message = (

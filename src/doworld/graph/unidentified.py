@@ -10,19 +10,21 @@ class Reason(StrEnum):
     """Why the effects of a variable cannot be told from a log.
 
     ``EMPTY`` and ``CONSTANT`` never show what happens when it changes. ``DETERMINED`` was a
-    function of other variables, so that its effects are theirs too. ``LAGS``: a longer lag was a
-    function of the shorter ones, so that only which of its lags acts is open.
+    function of other variables, so that its effects are theirs too; ``NEARLY`` almost was, so that
+    few rows tell them apart. ``LAGS``: a longer lag was a function of the shorter ones, so that
+    only which of its lags acts is open.
     """
 
     EMPTY = "empty"
     CONSTANT = "constant"
     DETERMINED = "determined"
+    NEARLY = "nearly determined"
     LAGS = "lags"
 
 
 @dataclass(frozen=True)
 class Unidentified:
-    """One thing that a log leaves open for good, whatever is computed from it.
+    """One thing that a log leaves open, or nearly so, whatever is computed from it.
 
     Attributes:
         variable: whose effects cannot be told.
