@@ -6,6 +6,7 @@ keywords as in ``Trajectories.from_frame``, or from both, where a keyword wins.
 """
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import Any
 
 import polars as pl
 
-from doworld._core.errors import DataError, SchemaError, UnknownNameError
+from doworld._core.errors import DataError, DoworldWarning, SchemaError, UnknownNameError
 from doworld.data.frame import from_table
 from doworld.data.roles import Roles, as_names
 from doworld.data.schema import Kind, Policy, Role, Schema, Variable
-from doworld.data.schema_file import SchemaFile, read_schema
+from doworld.data.schema_file import Columns, SchemaFile, read_schema
 from doworld.data.tables import SUFFIXES, Layout, Limit, columns_of, load, unit_in_name
 from doworld.data.timing import SECONDS, time_unit_in_name
 from doworld.data.trajectories import Trajectories
@@ -67,7 +68,8 @@ def read(
     Args:
         path: a file (``.csv``, ``.tsv``, ``.txt``, ``.dat``, each also ``.gz``, or ``.parquet``),
             a list of files, or a folder, whose files are read in natural order (run2 < run10).
-        schema: a YAML schema's path, or a ``Schema``; None: looked for beside the data.
+        schema: a YAML schema's path, or a ``Schema``, whose columns of time, episode and
+            environment are taken where the file has them; None: looked for beside the data.
         names: the columns' names, for a file without a header line.
         header: whether there is a header line; None: seen from the first line.
         separator: the character between cells, " " for blanks; None: seen from the first lines.
@@ -96,6 +98,18 @@ def read(
     known = _schema(files, path, schema)
     if pattern is None and known.pattern is not None:
         files = _files(path, known.pattern)
+    layout = Layout(
+        names=tuple(names) if names is not None else known.names,
+        header=known.header if header is None else header,
+        separator=known.separator if separator is None else separator,
+        missing=_missing(known.missing if missing is None else missing),
+        rename={**known.rename, **(rename or {})},
+        encoding=encoding or known.encoding or "utf-8",
+    )
+    several = len(files) > 1 or not isinstance(path, str | Path) or Path(path).is_dir()
+    source = _Source(files, layout, limit or Limit(), several)
+    if isinstance(schema, Schema):
+        known = _indexed(known, schema, source, time)
     roles = _roles(
         known,
         schema,
@@ -113,16 +127,6 @@ def read(
         },
         variables=variables,
     )
-    layout = Layout(
-        names=tuple(names) if names is not None else known.names,
-        header=known.header if header is None else header,
-        separator=known.separator if separator is None else separator,
-        missing=_missing(known.missing if missing is None else missing),
-        rename={**known.rename, **(rename or {})},
-        encoding=encoding or known.encoding or "utf-8",
-    )
-    several = len(files) > 1 or not isinstance(path, str | Path) or Path(path).is_dir()
-    source = _Source(files, layout, limit or Limit(), several)
     if not roles.state:
         columns = ", ".join(map(repr, columns_of(files[0], layout, source.limit)[:20]))
         raise SchemaError(
@@ -166,12 +170,13 @@ def _log(
     declared = {n: v.unit for n, v in roles.variables.items()}
     agreed, mixed = agreed_units([("the schema", declared), *units])
     table = pl.concat(tables, how="vertical_relaxed") if len(tables) > 1 else tables[0]
+    called = {"episode_column": roles.episode or "", "environment_column": roles.environment or ""}
     if by_file:
         roles = replace(roles, episode=_FILE)
     if environment_from is not None:
         roles = replace(roles, environment=_PLACE)
     log = from_table(table, roles, environments=known.environments)
-    schema = log.schema
+    schema = replace(log.schema, **called)
     for name, unit in agreed.items():
         entry = known.variables.get(name)
         told = entry is not None and entry.unit is not None
@@ -276,7 +281,6 @@ def _schema(
 ) -> SchemaFile:
     if isinstance(schema, Schema):
         return SchemaFile(
-            step=schema.step,
             time_unit=schema.time_unit,
             policy=schema.policy,
             environments=schema.environments if schema.environments != ("default",) else (),
@@ -293,6 +297,38 @@ def _schema(
         if choice.is_file():
             return read_schema(choice)
     return SchemaFile()
+
+
+def _indexed(known: SchemaFile, schema: Schema, source: _Source, time: str | None) -> SchemaFile:
+    """With the columns of time, episode and environment that the schema's own log had.
+
+    A file may lack them. Without a column of time, rows are the schema's step apart.
+    """
+    if schema.static:
+        return known.model_copy(update={"step": 0.0})
+    there = columns_of(source.files[0], source.layout, source.limit)
+    found = {
+        part: name
+        for part, called, usual in (
+            ("time", schema.time_column, "time"),
+            ("episode", schema.episode_column, "episode"),
+            ("environment", schema.environment_column, "environment"),
+        )
+        if (name := called or usual) in there and (called or name not in schema.index)
+    }
+    step = None
+    if "time" not in found and time is None:
+        step = schema.step
+        if schema.time_column:
+            warnings.warn(
+                f"{source.files[0].name} has no column {schema.time_column!r}, which told the "
+                f"time: its rows are taken as {step:g} {schema.time_unit} apart, in their order. "
+                f"Name its column of time: time=... (in a terminal: --rename "
+                f"COLUMN={schema.time_column}).".replace("  ", " "),
+                DoworldWarning,
+                stacklevel=3,
+            )
+    return known.model_copy(update={"columns": Columns(**found), "step": step})
 
 
 def _roles(
