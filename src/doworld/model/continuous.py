@@ -9,9 +9,9 @@ import numpy as np
 
 from doworld._core.progress import Progress
 from doworld.data import Role, Trajectories
-from doworld.mechanisms import AbstractBank, LinearBank, ensemble
+from doworld.mechanisms import AbstractBank
 from doworld.model.choose import open_loop_likelihood
-from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank, wiring
+from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
 from doworld.model.design import Design, Parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.neural_fit import CHUNKS, NeuralSettings, fit_neural
@@ -136,7 +136,14 @@ def fit_continuous(
     wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
     if settings is not None and wanting and len(data.rows) >= FEWEST_ROWS:
         network = _neural(
-            data, plan, wire, starts, settings=settings, seed=seed, progress=progress, store=store
+            data,
+            plan,
+            wire(sets["linear"]),
+            starts,
+            settings=settings,
+            seed=seed,
+            progress=progress,
+            store=store,
         )
         sets["neural"] = (network,)
     choice, fits = _select(data, plan, wire, sets, families=families, starts=starts, closed=closed)
@@ -164,7 +171,7 @@ def _closed_sets(
 def _neural(
     data: Design,
     plan: Parents,
-    wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
+    wired: Dynamics,
     starts: Rollouts,
     *,
     settings: NeuralSettings,
@@ -173,11 +180,10 @@ def _neural(
     store: Checkpoint,
 ) -> AbstractBank:
     track = progress.task("neural mechanisms", CHUNKS * len(starts.train))
-    seed_bank = linear_bank_like(plan)
     bank = fit_neural(
         data,
         plan,
-        wire((seed_bank,)),
+        wired,
         windows=starts.train,
         held=starts.held,
         train=_bootstrap_rows(data, len(plan.mask), seed),
@@ -187,13 +193,6 @@ def _neural(
         checkpoint=store,
     )
     return fit_spread(data, plan, bank, seed=seed)
-
-
-def linear_bank_like(plan: Parents) -> AbstractBank:
-    """A bank of the same targets that stands in while a transition is wired."""
-    zero = np.zeros(plan.mask.shape, np.float32)
-    own = {"weight": zero, "bias": zero[..., 0], "sigma": zero[..., 0] + 1}
-    return ensemble(LinearBank, {**wiring(plan), **own})
 
 
 def _select(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
-from doworld.data import Episode, Schema
+from doworld.data import Schema
 from doworld.graph import CausalGraph
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
@@ -108,13 +108,3 @@ class WorldModel:
         from doworld.model.store import save
 
         save(self, folder)
-
-    def check_episode(self, episode: Episode) -> None:
-        """Raises ``SchemaError`` where an episode's variables are not this model's."""
-        from doworld._core.errors import SchemaError
-
-        if episode.schema.names != self.schema.names:
-            raise SchemaError(
-                f"the episode has the variables {', '.join(episode.schema.names)}, but the model "
-                f"was learned on {', '.join(self.schema.names)}. Read it with the same roles."
-            )

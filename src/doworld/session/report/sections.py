@@ -1,6 +1,6 @@
 """The parts of a report: graph, fit, calibration, answers, notes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ __all__ = [
     "fit_section",
     "graph_section",
     "notes_section",
-    "table_section",
 ]
 
 TITLES = {
@@ -37,13 +36,6 @@ TITLES = {
     "plan": "What to do",
 }
 MOST_NODES, MOST_LINES = 26, 110
-
-
-def table_section(
-    title: str, head: Sequence[str], rows: Sequence[Sequence[object]], *, lead: str = ""
-) -> Section:
-    """A section that is one table of text."""
-    return Section(title, table(head, rows, text=range(len(head))), lead)
 
 
 def notes_section(
