@@ -89,6 +89,16 @@ def test_one_short_episode():
         discover(make_log([chain(8)], state=list("ab")))
 
 
+@pytest.mark.parametrize("max_lag", [None, 12])
+def test_a_log_too_small_is_an_error_alone(max_lag):
+    """Warnings, which are errors here, would come before it and hide it."""
+    rows = 15 if max_lag is None else 30
+    x = np.c_[chain(rows), np.full(rows, 3.0), np.full(rows, np.nan)]
+    log = make_log([x], state=list("abc"), action=["u"])
+    with pytest.raises(DataError, match="complete transitions are left"):
+        discover(log, max_lag=max_lag)
+
+
 def test_missing_values_are_named():
     x = chain(100)
     x[::2, 1] = np.nan
@@ -97,10 +107,7 @@ def test_missing_values_are_named():
 
 
 def test_nothing_varies():
-    with (
-        pytest.warns(DoworldWarning),
-        pytest.raises(DataError, match="nothing to explain"),
-    ):
+    with pytest.raises(DataError, match="nothing to explain"):
         discover(make_log([np.ones((50, 1))], state=["a"]))
 
 

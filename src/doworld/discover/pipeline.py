@@ -1,11 +1,12 @@
 """From a log to a causal graph."""
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from doworld._core.errors import GraphError, SchemaError
+from doworld._core.errors import DoworldWarning, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Policy, Role, Trajectories
 from doworld.discover.assemble import group_edges, lag_edges, row_edges, with_required
@@ -21,14 +22,22 @@ from doworld.discover.design import Block, dynamics_block, policy_block, static_
 from doworld.discover.group import group_tests
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
-from doworld.discover.prepare import check_rows, deterministic_actions, independent, usable
+from doworld.discover.prepare import (
+    Usable,
+    check_rows,
+    deterministic_actions,
+    independent,
+    usable,
+)
 from doworld.discover.results import empty_table
 from doworld.discover.threads import one_thread
-from doworld.graph import CausalGraph, Edge, Prior, Unidentified
+from doworld.graph import CausalGraph, Edge, Prior, Reason, Unidentified
 
 __all__ = ["discover"]
 
 LEAST_LINK = 0.15
+SERIOUS = (Reason.EMPTY, Reason.CONSTANT, Reason.DETERMINED)
+"""What forbids a question altogether."""
 QUIET = Quiet()
 
 
@@ -37,7 +46,7 @@ class _Task:
     """What is asked, and what was noted on the way."""
 
     log: Trajectories
-    names: tuple[str, ...]
+    usable: Usable
     prior: Prior
     fdr: float
     seed: int
@@ -45,11 +54,22 @@ class _Task:
     notes: list[str] = field(default_factory=list)
     unidentified: list[Unidentified] = field(default_factory=list)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables that vary."""
+        return self.usable.names
+
     def forbid(self, facts: Iterable[Unidentified]) -> None:
-        """Takes down what the data forbid, as data and in words."""
-        facts = tuple(facts)
-        self.unidentified.extend(facts)
-        self.notes.extend(f.note for f in facts)
+        """Takes down what the data forbid, and warns of what more data or fewer columns mend.
+
+        Only to be called once the log is known to be long enough: an error comes alone.
+        """
+        for fact in facts:
+            self.unidentified.append(fact)
+            self.notes.append(fact.note)
+            given = self.log.schema[fact.variable].role not in (Role.STATE, Role.ACTION)
+            if fact.reason in SERIOUS and not (given and fact.reason is Reason.CONSTANT):
+                warnings.warn(fact.note, DoworldWarning, stacklevel=5)
 
     def graph(self, kept: list[Edge], doubtful: list[Edge], max_lag: int) -> CausalGraph:
         """The graph of these edges, with all that was noted."""
@@ -133,8 +153,7 @@ def discover(
     if max_lag is not None and max_lag < 1:
         raise SchemaError(f"max_lag is {max_lag}. Use 1 or more, or None to let the data decide.")
     known = usable(log)
-    task = _Task(log, known.names, prior, fdr, seed, progress, list(log.notes))
-    task.forbid(known.unidentified)
+    task = _Task(log, known, prior, fdr, seed, progress, list(log.notes))
     with one_thread():
         if log.schema.static:
             return _static(task)
@@ -176,6 +195,7 @@ def _assessments(task: _Task, max_lag: int) -> list[_Found]:
     log, prior = task.log, task.prior
     dynamics = dynamics_block(log, task.names, max_lag, prior.allows, seed=task.seed)
     check_rows(dynamics, log, max_lag)
+    task.forbid(task.usable.unidentified)
     policy = None
     if log.schema.policy is Policy.RANDOMISED:
         task.notes.append("actions were randomised, so nothing in the log acts on them.")
@@ -274,6 +294,7 @@ def _static(task: _Task) -> CausalGraph:
     """A table of independent rows: one skeleton over all variables, contexts exogenous."""
     block = static_block(task.log, task.names, seed=task.seed)
     check_rows(block, task.log, 0)
+    task.forbid(task.usable.unidentified)
     ones = np.ones(len(block.targets))
     nothing = Assessment(empty_table(block, ""), block.outcomes, ones, ones.astype(bool))
     links = within_row(block, nothing, task.log.schema, task.prior, rate=task.fdr)

@@ -1,12 +1,11 @@
 """What in a log can be used, and what the log forbids."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from doworld._core.errors import DataError, DoworldWarning
+from doworld._core.errors import DataError
 from doworld.data import Kind, Role, Trajectories
 from doworld.data.freedom import freedom
 from doworld.discover.design import Block
@@ -26,12 +25,6 @@ class Usable:
     unidentified: tuple[Unidentified, ...]
 
 
-def warn(message: str) -> str:
-    """Warns and gives the message back."""
-    warnings.warn(message, DoworldWarning, stacklevel=4)
-    return message
-
-
 def usable(log: Trajectories) -> Usable:
     """Leaves out variables that are empty or never vary, and says what that forbids.
 
@@ -47,16 +40,16 @@ def usable(log: Trajectories) -> Usable:
                 f"{name!r} has no values at all and was left out: no edge to or from it can be "
                 "found. Drop the column or read the right one."
             )
-            facts.append(Unidentified(name, Reason.EMPTY, warn(message)))
+            facts.append(Unidentified(name, Reason.EMPTY, message))
         elif np.all(known == known[0]):
             message = (
                 f"{name!r} is {variable.label(known[0])!s} in every row and was left out: its "
                 f"effects cannot be learned from this log. "
             )
             if variable.role is Role.ACTION:
-                message = warn(message + "Log episodes in which it takes other values.")
+                message += "Log episodes in which it takes other values."
             elif variable.role is Role.STATE:
-                message = warn(message + "Log situations in which it moves, or drop it.")
+                message += "Log situations in which it moves, or drop it."
             else:
                 message += "Log environments in which it differs."
             facts.append(Unidentified(name, Reason.CONSTANT, message))
@@ -96,7 +89,7 @@ def independent(
     """Drops candidates that are an exact linear combination of those before them.
 
     The order is states, contexts, actions, then longer lags, so the state stays and the action
-    that was computed from it goes, with a warning: no log can tell their effects apart.
+    that was computed from it goes: no log can tell their effects apart.
     """
     columns = block.inputs - block.inputs.mean(0)
     scale = columns.std(0)
@@ -142,7 +135,7 @@ def _collinear(block: Block, log: Trajectories, lost: int, gone: list[int]) -> U
         if role is Role.ACTION
         else "Drop one of them, or log situations in which they differ."
     )
-    return Unidentified(candidate.name, Reason.DETERMINED, warn(message + fix), others)
+    return Unidentified(candidate.name, Reason.DETERMINED, message + fix, others)
 
 
 def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
@@ -186,7 +179,6 @@ def deterministic_actions(
     """Actions that the log makes a function of what was seen, or almost, unless that was ``known``.
 
     The tests' own models see smooth laws; ``data.freedom`` also sees thresholds and saturation.
-    Warns of the exact ones, which forbid a question.
     """
     facts = []
     said = {f.variable for f in known if f.reason is Reason.DETERMINED}
@@ -207,5 +199,5 @@ def deterministic_actions(
             "state's own, and do() on it reaches outside the data. Log some actions chosen at "
             "random."
         )
-        facts.append(Unidentified(target.name, Reason.DETERMINED, warn(message)))
+        facts.append(Unidentified(target.name, Reason.DETERMINED, message))
     return facts
