@@ -10,7 +10,7 @@ import numpy as np
 from doworld._core.progress import Progress
 from doworld.data import Role, Trajectories
 from doworld.mechanisms import AbstractBank
-from doworld.model.choose import open_loop_likelihood
+from doworld.model.choose import likelihood_of, open_loop_rmse
 from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
 from doworld.model.design import Design, Parents
 from doworld.model.dynamics import Dynamics
@@ -146,7 +146,7 @@ def fit_continuous(
             store=store,
         )
         sets["neural"] = (network,)
-    choice, fits = _select(data, plan, wire, sets, families=families, starts=starts, closed=closed)
+    choice, fits = _select(data, plan, wire, sets, families=families, starts=starts)
     last = {i: {d: _final(f) for d, f in fits.items()} for i, fits in closed.items()}
     sets |= _closed_sets(last, {i: _final(f) for i, f in best.items()}, plan)
     return _mix(sets, choice, {int(t): i for i, t in enumerate(plan.targets)}), fits
@@ -203,31 +203,29 @@ def _select(
     *,
     families: dict[int, str],
     starts: Rollouts,
-    closed: dict[int, dict[int, Closed]],
 ) -> tuple[list[str], tuple[Fit, ...]]:
     """Per target the set whose open-loop forecast is most likely; one for all if the mix loses."""
     steps = max(starts.train)
     at = {int(t): i for i, t in enumerate(plan.targets)}
 
-    def scores(banks: tuple[AbstractBank, ...]) -> np.ndarray:
-        likely = open_loop_likelihood(data, wire(banks), starts.held, steps)[0]
-        return likely[plan.targets]
+    def errors(banks: tuple[AbstractBank, ...]) -> np.ndarray:
+        return open_loop_rmse(data, wire(banks), starts.held, steps)[:1][..., plan.targets]
 
-    table = {name: scores(banks) for name, banks in sets.items()}
+    rolled = {name: errors(banks) for name, banks in sets.items()}
+    table = {name: likelihood_of(rmse)[0] for name, rmse in rolled.items()}
     cost = {"linear": 0.0, "closed": SIMPLER, "neural": 2 * SIMPLER}
     names = list(sets)
     value = np.stack([table[n] - cost[n] for n in names])
     choice = [names[j] for j in value.argmax(0)]
     pure = names[int(np.nan_to_num(value, nan=-1e9).mean(1).argmax())]
-    mixed = len(set(choice)) > 1
-    if mixed and scores(_mix(sets, choice, at)).mean() < table[pure].mean() - SIMPLER:
-        choice = [pure] * len(choice)
+    chosen = errors(_mix(sets, choice, at)) if len(set(choice)) > 1 else rolled[choice[0]]
+    if likelihood_of(chosen).mean() < table[pure].mean() - SIMPLER:
+        choice, chosen = [pure] * len(choice), rolled[pure]
     fits = []
     for i, (target, picked) in enumerate(zip(plan.targets, choice, strict=True)):
         family = families[i] if picked == "closed" else picked
         shown = {families[i] if n == "closed" else n: float(table[n][i]) for n in reversed(names)}
-        rmse = min(f.rmse for f in closed[i].values())
-        fits.append(Fit(str(int(target)), family, shown, float(rmse)))
+        fits.append(Fit(str(int(target)), family, shown, float(chosen[0, 0, i])))
     return choice, tuple(fits)
 
 

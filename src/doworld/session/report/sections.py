@@ -258,7 +258,7 @@ def _grounds(answer: Answer) -> str:
     if why.weakest_edge:
         items.append(f"weakest edge relied on: {why.weakest_edge}")
     if why.rows:
-        items.append(f"learned from {why.rows:,} transitions")
+        items.append(f"learned from a log of {why.rows:,} transitions")
     body = "".join(f"<li>{esc(i)}</li>" for i in items)
     edges = "".join(f"<li>{esc(e)}</li>" for e in why.edges)
     more = f"<h3>Edges relied on</h3><ul>{edges}</ul>" if edges else ""

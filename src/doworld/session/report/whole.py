@@ -22,8 +22,8 @@ def model_report(
     """What a model has learned: graph, mechanisms, fit, calibration, notes."""
     schema = model.schema
     intro = (
-        f"A causal world model of {len(schema)} variables, learned from {model.rows:,} "
-        f"transitions. It knows {len(model.graph.links)} edges."
+        f"A causal world model of {len(schema)} variables, learned from a log of "
+        f"{model.rows:,} transitions. It knows {len(model.graph.links)} edges."
     )
     sections = [graph_section(model.graph, schema), learned_section(model)]
     if evaluation is not None:
