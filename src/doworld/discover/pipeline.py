@@ -146,18 +146,21 @@ def discover(
     """
     prior = prior or Prior()
     prior.check(log.schema.names)
+    _check_settings(fdr, max_lag)
+    task = _Task(log, usable(log), prior, fdr, seed, progress, list(log.notes))
+    with one_thread():
+        if log.schema.static:
+            return _static(task)
+        return _temporal(task, max_lag, contemporaneous)
+
+
+def _check_settings(fdr: float, max_lag: int | None) -> None:
     if not 0 < fdr < 1:
         raise SchemaError(
             f"fdr is {fdr}, but a share of false edges lies between 0 and 1. Use 0.01."
         )
     if max_lag is not None and max_lag < 1:
         raise SchemaError(f"max_lag is {max_lag}. Use 1 or more, or None to let the data decide.")
-    known = usable(log)
-    task = _Task(log, known, prior, fdr, seed, progress, list(log.notes))
-    with one_thread():
-        if log.schema.static:
-            return _static(task)
-        return _temporal(task, max_lag, contemporaneous)
 
 
 def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) -> CausalGraph:
