@@ -52,7 +52,9 @@ def _rows(value: Any) -> Any:
     if isinstance(value, Mapping) and isinstance(value.get("columns"), Mapping):
         return value
     columns = _columns(value)
-    return value if columns is None else Rows(columns=columns)
+    if columns is None:
+        return value
+    return Rows(columns={n: tuple(_or_none(c) for c in cells) for n, cells in columns.items()})
 
 
 def _columns(value: Any) -> dict[str, tuple] | None:
@@ -72,10 +74,14 @@ def _columns(value: Any) -> dict[str, tuple] | None:
     return out
 
 
-def _plain(cell: Any) -> Any:
-    """A NumPy scalar as Python's own; NaN, which JSON does not know, as None."""
-    cell = cell.item() if isinstance(cell, np.generic) else cell
+def _or_none(cell: Any) -> Any:
+    """NaN, which JSON does not know, as None."""
     return None if isinstance(cell, float) and np.isnan(cell) else cell
+
+
+def _plain(cell: Any) -> Any:
+    """A NumPy scalar as Python's own."""
+    return cell.item() if isinstance(cell, np.generic) else cell
 
 
 def _planned(value: Any) -> Any:

@@ -55,6 +55,8 @@ def mistake(what: str, error: ValidationError) -> DoworldError:
     if isinstance(inner, DoworldError):
         return inner
     place = [str(p) for p in first["loc"]]
+    while len(place) > 1 and place[-1] in ("float", "str", "bool"):
+        place.pop()  # which of a value's types failed is pydantic's affair
     where, last = ".".join(place), place[-1] if place else ""
     if first["type"] == "extra_forbidden":
         known = _fields(what)
