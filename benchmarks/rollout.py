@@ -55,13 +55,12 @@ def dynamics(d: int) -> Dynamics:
         bias3=leaf(2, spread=0.1),
         knots=jnp.broadcast_to(jnp.asarray(GRID, jnp.float32), (1, d, len(GRID))),
     )
-    return Dynamics(
-        banks=(bank,),
+    return Dynamics.of(
+        (bank,),
         coding=Coding(jnp.arange(d), jnp.full(d, -1)),
-        order=jnp.zeros(d, jnp.int32),
-        lower=jnp.full(d, -5.0),
-        upper=jnp.full(d, 5.0),
-        levels=1,
+        order=np.zeros(d, np.int32),
+        lower=np.full(d, -5.0),
+        upper=np.full(d, 5.0),
         max_lag=1,
     )
 

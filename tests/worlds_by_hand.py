@@ -61,13 +61,12 @@ def linear_world(
     order = np.array([levels[n] if n in weights else -1 for n in schema.names], np.int32)
     bounds = np.array([v.bounds for v in variables]).T
     scaled = (bounds - mid) / spread
-    dynamics = Dynamics(
-        banks=tuple(banks),
+    dynamics = Dynamics.of(
+        tuple(banks),
         coding=coding,
-        order=jnp.asarray(order),
-        lower=jnp.asarray(np.where(discrete, -np.inf, scaled[0]), np.float32),
-        upper=jnp.asarray(np.where(discrete, np.inf, scaled[1]), np.float32),
-        levels=int(order.max()) + 1,
+        order=order,
+        lower=np.where(discrete, -np.inf, scaled[0]),
+        upper=np.where(discrete, np.inf, scaled[1]),
         max_lag=lags,
     )
     return WorldModel(

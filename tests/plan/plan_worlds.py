@@ -66,13 +66,12 @@ def known_model(
     graph = CausalGraph(schema.names, tuple(edges), max_lag=max(lag, 1))
     levels = graph.levels()
     order = [levels[n] if n in {law.target for law in laws} else -1 for n in schema.names]
-    dynamics = Dynamics(
-        banks=(bank,),
+    dynamics = Dynamics.of(
+        (bank,),
         coding=jax.tree.map(jnp.asarray, coding),
-        order=jnp.asarray(order, jnp.int32),
-        lower=jnp.full(size, -jnp.inf),
-        upper=jnp.full(size, jnp.inf),
-        levels=max(order) + 1,
+        order=np.array(order, np.int32),
+        lower=np.full(size, -np.inf),
+        upper=np.full(size, np.inf),
         max_lag=max(lag, 1),
     )
     low, high = np.asarray(low, float), np.asarray(high, float)

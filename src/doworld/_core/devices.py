@@ -5,11 +5,13 @@ reading a log or printing a schema never pays for it.
 """
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-__all__ = ["cache_folder", "prepare"]
+__all__ = ["cache_folder", "over_devices", "prepare"]
 
 
 def cache_folder() -> Path:
@@ -42,3 +44,16 @@ def prepare() -> int:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     return jax.local_device_count()
+
+
+def over_devices(function: Callable, devices: int, *, split: Any, out: Any) -> Callable:
+    """``function`` run on every device at once, inside a mesh axis called ``batch``.
+
+    ``split`` and ``out`` are the partition specs of its arguments and results; with one device the
+    function is returned under the same axis name, so that it need not know how many there are.
+    """
+    import jax
+    from jax.sharding import AxisType
+
+    mesh = jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,))
+    return jax.shard_map(function, mesh=mesh, in_specs=split, out_specs=out, check_vma=False)

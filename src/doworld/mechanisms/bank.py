@@ -37,6 +37,12 @@ class AbstractBank(eqx.Module):
         """The parents' features of every mechanism, padding as zeros."""
         return features[self.columns] * self.mask
 
+    def between(self: B, start: int, stop: int) -> B:
+        """The mechanisms of targets number ``start`` up to ``stop``, of one member."""
+        if (start, stop) == (0, len(self.targets)):
+            return self
+        return jax.tree.map(lambda leaf: leaf[start:stop], self)
+
     @abstractmethod
     def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n w"]:
         """Independent draws of the mechanisms' own noise, of width w per variable."""

@@ -1,7 +1,7 @@
 """Known mechanisms: a user's own function of named parents, in the user's units."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
@@ -43,6 +43,10 @@ class KnownBank(InvertibleBank):
     def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n 1"]:
         """Standard normal draws."""
         return jax.random.normal(key, (*shape, len(self.targets), 1))
+
+    def between(self, start: int, stop: int) -> "KnownBank":
+        """The laws of targets number ``start`` up to ``stop``."""
+        return replace(super().between(start, stop), known=self.known[start:stop])
 
     def location(self, inputs: Float[Array, "n k"]) -> Float[Array, " n"]:
         """h(pa), scaled."""

@@ -13,12 +13,21 @@ REACH = 6.0
 """Standard deviations after which the network, but not the linear skip, sees no further change."""
 
 
+def smooth_relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """max(x, 0) with the corner between −1 and 1 rounded to (x + 1)²/4: smooth, and no exponential.
+
+    >>> smooth_relu(jnp.array([-2.0, 0.0, 3.0])).tolist()
+    [0.0, 0.25, 3.0]
+    """
+    return 0.25 * (jnp.clip(x, -1.0, 1.0) + 1.0) ** 2 + jnp.maximum(x - 1.0, 0.0)
+
+
 class NeuralBank(InvertibleBank):
-    """z' = r·z + s·(aᵀx + f(6 tanh(x/6))) + s·σ(x)·g(u), u ~ N(0, 1).
+    """z' = r·z + s·(aᵀx + f(x, cut at ±6)) + s·σ(x)·g(u), u ~ N(0, 1).
 
     x are the parents, standardised, an older lag as its difference to the next newer lag of the
     same source: increments carry what levels hide. f and log σ are the two outputs of a network
-    with two hidden layers, a is a linear skip, s the spread of the target's increments, and g the
+    with two hidden layers of smoothed rectifiers, a is a linear skip, s the spread of the target's increments, and g the
     learned monotone map of ``mechanisms.noise``. Columns of one source stand side by side, newest
     first; ``chain`` is 1 where the column before is the next newer lag of the same source.
     """
@@ -51,9 +60,9 @@ class NeuralBank(InvertibleBank):
 
     def hidden(self, x: Float[Array, "n k"]) -> Float[Array, "n h"]:
         """The last hidden layer, of standardised parents."""
-        bounded = REACH * jnp.tanh(x / REACH)
-        first = jax.nn.silu(jnp.einsum("nk,nkh->nh", bounded, self.weight1) + self.bias1)
-        return jax.nn.silu(jnp.einsum("nh,nhm->nm", first, self.weight2) + self.bias2)
+        bounded = jnp.clip(x, -REACH, REACH)
+        first = smooth_relu(jnp.einsum("nk,nkh->nh", bounded, self.weight1) + self.bias1)
+        return smooth_relu(jnp.einsum("nh,nhm->nm", first, self.weight2) + self.bias2)
 
     def heads(self, inputs: Float[Array, "n k"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """Location of the increment and σ, both in scaled units."""

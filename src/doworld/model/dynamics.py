@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from doworld.mechanisms import AbstractBank, Coding, InvertibleBank, StochasticBank
@@ -21,7 +22,8 @@ class Dynamics(eqx.Module):
         coding: how rows become features.
         order: contemporaneous level of each variable, −1 where it is exogenous.
         lower, upper: the variables' bounds in scaled units.
-        levels: how many contemporaneous levels there are (static).
+        spans: per contemporaneous level and bank, the first and last-but-one of the bank's targets
+            at that level (static), so that no mechanism is evaluated at another's level.
         max_lag: how many rows a mechanism looks back (static).
     """
 
@@ -30,8 +32,40 @@ class Dynamics(eqx.Module):
     order: Int[Array, " variables"]
     lower: Float[Array, " variables"]
     upper: Float[Array, " variables"]
-    levels: int = eqx.field(static=True)
+    spans: tuple[tuple[tuple[int, int], ...], ...] = eqx.field(static=True)
     max_lag: int = eqx.field(static=True)
+
+    @classmethod
+    def of(
+        cls,
+        banks: tuple[AbstractBank, ...],
+        *,
+        coding: Coding,
+        order: Int[np.ndarray, " variables"],
+        lower: Float[np.ndarray, " variables"],
+        upper: Float[np.ndarray, " variables"],
+        max_lag: int,
+    ) -> "Dynamics":
+        """The transition of ``banks``; the fewer levels' targets interleave, the faster it runs."""
+        order = np.asarray(order)
+        level_of = [order[np.asarray(bank.targets)[0]] for bank in banks]
+
+        def span(level: int, levels: np.ndarray) -> tuple[int, int]:
+            at = np.flatnonzero(levels == level)
+            return (int(at[0]), int(at[-1]) + 1) if len(at) else (0, 0)
+
+        return cls(
+            banks=jax.tree.map(jnp.asarray, banks),
+            coding=coding,
+            order=jnp.asarray(order, jnp.int32),
+            lower=jnp.asarray(lower, jnp.float32),
+            upper=jnp.asarray(upper, jnp.float32),
+            spans=tuple(
+                tuple(span(level, own) for own in level_of)
+                for level in range(int(order.max(initial=-1)) + 1)
+            ),
+            max_lag=max_lag,
+        )
 
     def __check_init__(self) -> None:
         for bank in self.banks:
@@ -41,6 +75,11 @@ class Dynamics(eqx.Module):
                     "no counterfactual could be asked. Derive it from InvertibleBank or "
                     "StochasticBank."
                 )
+
+    @property
+    def levels(self) -> int:
+        """How many contemporaneous levels there are."""
+        return len(self.spans)
 
     @property
     def members(self) -> int:
@@ -82,11 +121,14 @@ def next_row(
     """One row of one world under one member; ``done`` is (exogenous, gain, offset) of that row."""
     exogenous, gain, offset = done
     row = jnp.where(dynamics.order < 0, gain * exogenous + offset, 0.0)
-    for level in range(dynamics.levels):
+    for level, spans in enumerate(dynamics.spans):
         rows = jnp.concatenate([row[None], window])
         features = dynamics.coding.encode(rows).reshape(-1)
         natural = jnp.zeros_like(row)
-        for bank, own in zip(banks, noise, strict=True):
+        for whole, every, (start, stop) in zip(banks, noise, spans, strict=True):
+            if start == stop:
+                continue
+            bank, own = whole.between(start, stop), every[start:stop]
             previous = window[0, bank.targets] if window.shape[0] else jnp.zeros(len(bank.targets))
             value = bank.sample(bank.inputs(features), previous, own)
             natural = natural.at[bank.targets].set(value)

@@ -197,7 +197,8 @@ def plan_of(
     log: Trajectories, graph: CausalGraph, settings: Settings, seed: int
 ) -> tuple[tuple[bool, ...], Parents, Design]:
     """Which members carry a sampled graph, every target's parents, and the arrays of the log."""
-    targets = list(log.schema.of(Role.STATE, Role.REWARD))
+    level = graph.levels()  # what is computed together stands together
+    targets = sorted(log.schema.of(Role.STATE, Role.REWARD), key=level.__getitem__)
     memory = choose_memory(log, graph, seed=seed)
     graphs, structural = member_graphs(
         graph, targets, memory, members=settings.members, structures=settings.structures, seed=seed
@@ -278,5 +279,5 @@ def _banks(
         for i, score in zip(own["discrete"], scores, strict=True):
             likely = {"categorical": float(score)}
             fits.append(Fit(variables[i].name, "categorical", likely, float("nan")))
-    order = {v.name: i for i, v in enumerate(variables)}
+    order = {v.name: i for i, v in enumerate(schema.variables)}
     return tuple(banks), tuple(sorted(fits, key=lambda f: order[f.variable]))

@@ -12,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from doworld._core.devices import over_devices
 from doworld._core.progress import Track
 from doworld.mechanisms import NeuralBank, ensemble, renewed
 from doworld.mechanisms.noise import GRID
@@ -160,13 +162,22 @@ def _run(
 ):
     """The jitted programs of one horizon: a chunk of updates, and the held-out score."""
 
+    devices = jax.local_device_count()
+    whole, split = PartitionSpec(), PartitionSpec("batch")
+
     @eqx.filter_jit
     def score(params: dict) -> Float[Array, " members"]:
-        def one(pair):
-            error = problem.error(renewed(pair[0], pair[1]), held, steps)
-            return jnp.sqrt(jnp.mean(error**2, (0, 1))).mean()
+        def squares(bank, params, held):
+            def one(pair):
+                error = problem.error(renewed(*pair), held, steps)
+                return jax.lax.pmean(jnp.mean(error**2, (0, 1)), "batch")
 
-        return jax.lax.map(one, (bank, params))
+            return jax.lax.map(one, (bank, params))
+
+        shared = min(devices, len(held))
+        even = held[: len(held) // shared * shared]
+        run = over_devices(squares, shared, split=(whole, whole, split), out=whole)
+        return jnp.sqrt(run(bank, params, even)).mean(-1)
 
     @eqx.filter_jit
     def chunk(carried, data, rates, key, batch):
@@ -180,7 +191,8 @@ def _run(
         def member(carried, bank, own, rate, key):
             (params, moments, average), (starts, count) = carried, own
             at = starts[jax.random.randint(key, (batch,), 0, count)]
-            grads = jax.grad(loss)(params, bank, at)
+            at = at.reshape(shared, -1)[jax.lax.axis_index("batch")]
+            grads = jax.lax.pmean(jax.grad(loss)(params, bank, at), "batch")
             updates, moments = optimiser.update(grads, moments, params)
             updates = jax.tree.map(lambda u: -rate * u, updates)
             updates["skip"] = 0.3 * updates["skip"]
@@ -195,8 +207,12 @@ def _run(
             run = jax.vmap(member, in_axes=(0, 0, 0, None, 0))
             return run(carry, bank, (starts, counts), rate, keys), None
 
+        def updates(carried, rates, keys):
+            return jax.lax.scan(step, carried, (rates, keys))[0]
+
+        shared = devices if batch % devices == 0 else 1
         keys = jax.random.split(key, len(rates))
-        return jax.lax.scan(step, carried, (rates, keys))[0]
+        return over_devices(updates, shared, split=whole, out=whole)(carried, rates, keys)
 
     return chunk, score
 

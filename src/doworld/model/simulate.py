@@ -3,9 +3,10 @@
 from functools import partial
 
 import jax
-from jax.sharding import AxisType, PartitionSpec
+from jax.sharding import PartitionSpec
 from jaxtyping import Array, Float
 
+from doworld._core.devices import over_devices
 from doworld.model.dynamics import Dynamics, Noise, World, rollout
 
 __all__ = ["bucket", "simulate"]
@@ -32,15 +33,9 @@ def _simulate(
 
     if devices == 1:
         return batch(dynamics, worlds, noise)
-    mesh = jax.make_mesh((devices,), ("batch",), axis_types=(AxisType.Auto,))
-    split, whole = PartitionSpec("batch"), PartitionSpec()
-    shard = jax.shard_map(
-        batch,
-        mesh=mesh,
-        in_specs=(whole, split, split),
-        out_specs=PartitionSpec(None, "batch"),
-        check_vma=False,
-    )
+    whole, split = PartitionSpec(), PartitionSpec("batch")
+    out = PartitionSpec(None, "batch")
+    shard = over_devices(batch, devices, split=(whole, split, split), out=out)
     return shard(dynamics, worlds, noise)
 
 

@@ -87,7 +87,6 @@ def save(model: WorldModel, folder: str | Path) -> None:
         "schema": model.schema.to_dict(),
         "graph": model.graph.to_dict(),
         "families": [_family(b) for b in model.dynamics.banks],
-        "levels": model.dynamics.levels,
         "max_lag": model.dynamics.max_lag,
         "members_of_structure": list(model.members_of_structure),
         "fits": [
@@ -187,13 +186,12 @@ def _assemble(
         _check_shapes(f"bank{i}", kind, own)
         laws = {"known": _laws(schema, coding, own, known)} if family == "known" else {}
         banks.append(ensemble(kind, own, **laws))
-    dynamics = Dynamics(
-        banks=tuple(banks),
+    dynamics = Dynamics.of(
+        tuple(banks),
         coding=coding,
-        order=jnp.asarray(arrays["dynamics.order"]),
-        lower=jnp.asarray(arrays["dynamics.lower"]),
-        upper=jnp.asarray(arrays["dynamics.upper"]),
-        levels=head["levels"],
+        order=arrays["dynamics.order"],
+        lower=arrays["dynamics.lower"],
+        upper=arrays["dynamics.upper"],
         max_lag=head["max_lag"],
     )
     _check_wiring(schema, dynamics, arrays)

@@ -1,7 +1,5 @@
 """Assembling mechanisms into a transition, with the bounds that rollouts keep to."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from doworld.data import Kind, Trajectories
@@ -40,12 +38,11 @@ class Wiring:
         for bank in banks:
             for target in np.asarray(bank.targets)[0]:
                 order[target] = self.levels[self.names[target]]
-        return Dynamics(
-            banks=jax.tree.map(jnp.asarray, banks),
+        return Dynamics.of(
+            banks,
             coding=self.data.coding,
-            order=jnp.asarray(order),
-            lower=jnp.asarray(self.lower, jnp.float32),
-            upper=jnp.asarray(self.upper, jnp.float32),
-            levels=int(order.max()) + 1,
+            order=order,
+            lower=self.lower,
+            upper=self.upper,
             max_lag=self.data.lags,
         )
