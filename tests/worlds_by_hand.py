@@ -9,7 +9,7 @@ import numpy as np
 
 from doworld._core.devices import prepare
 from doworld.data import Kind, Policy, Role, Schema, Trajectories, Variable
-from doworld.graph import CausalGraph, Edge
+from doworld.graph import CausalGraph, Edge, Unidentified
 from doworld.mechanisms import CategoricalBank, Coding, LinearBank
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
@@ -32,6 +32,7 @@ def linear_world(
     policy: Policy = Policy.RANDOMISED,
     extra_edges: tuple[Edge, ...] = (),
     notes: tuple[str, ...] = (),
+    unidentified: tuple[Unidentified, ...] = (),
     logits: dict[str, np.ndarray] | None = None,
 ) -> WorldModel:
     """A linear world in its own units; ``members`` multiply all weights, one a member.
@@ -53,7 +54,9 @@ def linear_world(
     if logits:
         banks.append(_categorical(schema, coding, weights, logits, len(members)))
     edges = [Edge(s, t, lag) for t, ps in weights.items() for (s, lag) in ps]
-    graph = CausalGraph(schema.names, (*edges, *extra_edges), max_lag=lags, notes=notes)
+    graph = CausalGraph(
+        schema.names, (*edges, *extra_edges), max_lag=lags, notes=notes, unidentified=unidentified
+    )
     levels = graph.levels()
     order = np.array([levels[n] if n in weights else -1 for n in schema.names], np.int32)
     bounds = np.array([v.bounds for v in variables]).T

@@ -1,8 +1,13 @@
 """Questions as people type them reach the model as they were meant."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
+import polars as pl
 import pytest
+
+from doworld.model.store import load
 
 START = ("--given", "T=20,heater=0", "--given", "room, air=20")
 
@@ -116,3 +121,42 @@ def test_the_command_that_mends_another_step_does(command, model, tmp_path, monk
     assert command("data", "convert", *words).code == 0, said
     answer = command(*ask, "new.csv")
     assert answer.code == 0, answer.err
+
+
+@pytest.fixture
+def bare(log, tmp_path):
+    """The log's table with nothing beside it."""
+    table = pl.read_csv(log)
+    table.write_csv(tmp_path / "run7.csv")
+    return table, tmp_path / "run7.csv"
+
+
+def test_a_model_saved_from_python_reads_logs_by_its_own_schema(command, model, bare):
+    assert not (Path(model) / "reading.json").exists()
+    _, file = bare
+    answer = asked(command("predict", model, "--given", f"{file}[10:20]", "--json"))
+    assert len(answer["query"]["given"]["columns"]["T"]) == 10
+    found = command("evaluate", model, file, "--horizon", "20rows", "--stride", "20rows", "--json")
+    assert asked(found)["rows"][0]["nrmse"] < 0.2
+
+
+def test_it_knows_what_its_own_log_called_time_and_episode(command, model, bare, tmp_path):
+    world, (table, file) = load(model), bare
+    own = replace(world.schema, time_column="clock", episode_column="run")
+    replace(world, schema=own).save(tmp_path / "m")
+    runs = pl.concat(
+        [table.rename({"time": "clock"}).with_columns(run=pl.lit(n)) for n in ("a", "b")]
+    )
+    runs.write_csv(tmp_path / "runs.csv")
+    ask = ("predict", tmp_path / "m", "--json", "--given")
+    answer = asked(command(*ask, f"{tmp_path / 'runs.csv'}[b]"))
+    assert answer["query"]["given"]["label"] == "b"
+    assert "Say which" in command(*ask, tmp_path / "runs.csv").err
+    # a single run without an episode's name, and one whose column of time has another name
+    runs.head(len(table)).drop("run").write_csv(file)
+    assert command(*ask, file).code == 0
+    table.write_csv(file)
+    printed = command(*ask, file)
+    assert printed.code == 0
+    assert "--rename COLUMN=clock" in printed.err
+    assert "--rename" not in command(*ask, file, "--rename", "time=clock").err

@@ -1,6 +1,7 @@
 """Files become logs: layouts seen or said, schemas, limits, and the way back."""
 
 import gzip
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -173,6 +174,13 @@ def test_schema_object(run):
     log = read(run(RUN), schema=schema, time="t")
     assert log.schema.variables == schema.variables
     assert log.schema.time_unit == "s"
+    # the columns that its own log had are found again, and without one its step is taken
+    assert log.schema.time_column == "t"
+    again = read(run(RUN), schema=log.schema)
+    assert (len(again), again.schema.step) == (1, log.schema.step)
+    assert read(run(RUN), schema=replace(schema, step=2.0)).schema.step == 2.0
+    with pytest.warns(DoworldWarning, match="has no column 'clock'"):
+        read(run(RUN), schema=replace(schema, time_column="clock"))
 
 
 @pytest.mark.parametrize(

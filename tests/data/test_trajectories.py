@@ -1,5 +1,7 @@
 """Episodes, rows, masks, and the views of a log that the other layers build on."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -119,6 +121,9 @@ def test_schema_as_data_and_back(log):
     )
     assert Schema.from_dict(schema.to_dict()) == schema
     assert Schema.from_dict(log.schema.to_dict()) == log.schema
+    named = replace(schema, time_column="t", episode_column="run")
+    assert named == schema
+    assert Schema.from_dict(named.to_dict()).episode_column == "run"
 
 
 def test_values_as_people_write_them():

@@ -6,6 +6,7 @@ from logs import linear_world, make_log, pairs
 
 from doworld._core.errors import DataError, DoworldWarning
 from doworld.discover import discover
+from doworld.graph import CausalGraph, Reason
 
 
 def chain(rows=400, seed=0):
@@ -19,6 +20,8 @@ def test_constant_state():
         graph = discover(make_log([x], state=list("abc")))
     assert pairs(graph) == {("a", "a"), ("a", "b"), ("b", "b")}
     assert any("'c'" in note for note in graph.notes)
+    assert [(f.variable, f.reason) for f in graph.unidentified] == [("c", Reason.CONSTANT)]
+    assert CausalGraph.from_dict(graph.to_dict()).unidentified == graph.unidentified
 
 
 def test_column_without_values():
@@ -26,6 +29,7 @@ def test_column_without_values():
     with pytest.warns(DoworldWarning, match="'c' has no values at all"):
         graph = discover(make_log([x], state=list("abc")))
     assert ("a", "b") in pairs(graph)
+    assert graph.unidentified[0].reason is Reason.EMPTY
 
 
 def test_action_that_never_varies():
@@ -41,6 +45,8 @@ def test_action_that_is_a_function_of_the_state():
     with pytest.warns(DoworldWarning, match="'u'.*exact linear function of 'a'"):
         graph = discover(make_log([x], state=list("ab"), action=["u"]))
     assert ("u", "b") not in pairs(graph)
+    (fact,) = graph.unidentified
+    assert (fact.variable, fact.reason, fact.others) == ("u", Reason.DETERMINED, ("a",))
 
 
 def test_action_that_is_a_bent_function_of_the_state():
@@ -51,7 +57,24 @@ def test_action_that_is_a_bent_function_of_the_state():
         y[t + 1] = 0.5 * y[t] - 0.5 * u[t] + rng.standard_normal()
     u[-1] = np.tanh(y[-1])
     with pytest.warns(DoworldWarning, match="'u' is a function of the state"):
-        discover(make_log([np.c_[y, u]], state=["y"], action=["u"]))
+        graph = discover(make_log([np.c_[y, u]], state=["y"], action=["u"]))
+    assert [(f.variable, f.reason) for f in graph.unidentified] == [("u", Reason.DETERMINED)]
+
+
+def test_action_that_is_almost_a_function_of_the_state():
+    rng = np.random.default_rng(0)
+    x = np.zeros((800, 2))
+    for t in range(800):
+        x[t, 1] = -x[t, 0] + 0.3 * rng.standard_normal()
+        if t < 799:
+            x[t + 1, 0] = 0.8 * x[t, 0] + 0.3 * x[t, 1] + rng.standard_normal()
+    graph = discover(make_log([x], state=["y"], action=["u"]))
+    (fact,) = graph.unidentified
+    assert (fact.variable, fact.reason) == ("u", Reason.NEARLY)
+    assert "% of its variance is free" in fact.note
+    assert "varied at random" in fact.note
+    x[:, 1] = rng.standard_normal(800)
+    assert discover(make_log([x], state=["y"], action=["u"])).unidentified == ()
 
 
 def test_identical_columns():
@@ -66,6 +89,16 @@ def test_one_short_episode():
         discover(make_log([chain(8)], state=list("ab")))
 
 
+@pytest.mark.parametrize("max_lag", [None, 12])
+def test_a_log_too_small_is_an_error_alone(max_lag):
+    """Warnings, which are errors here, would come before it and hide it."""
+    rows = 15 if max_lag is None else 30
+    x = np.c_[chain(rows), np.full(rows, 3.0), np.full(rows, np.nan)]
+    log = make_log([x], state=list("abc"), action=["u"])
+    with pytest.raises(DataError, match="complete transitions are left"):
+        discover(log, max_lag=max_lag)
+
+
 def test_missing_values_are_named():
     x = chain(100)
     x[::2, 1] = np.nan
@@ -74,10 +107,7 @@ def test_missing_values_are_named():
 
 
 def test_nothing_varies():
-    with (
-        pytest.warns(DoworldWarning),
-        pytest.raises(DataError, match="nothing to explain"),
-    ):
+    with pytest.raises(DataError, match="nothing to explain"):
         discover(make_log([np.ones((50, 1))], state=["a"]))
 
 

@@ -10,7 +10,7 @@ import worlds_by_hand as by_hand
 from doworld._core.errors import DoworldWarning, QueryError, SchemaError, UnknownNameError
 from doworld.data import Policy, Trajectories
 from doworld.discover import discover
-from doworld.graph import Edge, Mark
+from doworld.graph import Edge, Mark, Reason, Unidentified
 from doworld.infer import counterfactual, do, predict
 from doworld.model.learn import Settings, fit
 from doworld.query import Counterfactual, Do, Predict, Scale, Set, Shift, Status
@@ -170,20 +170,23 @@ def test_how_actions_were_chosen_is_an_assumption():
     assert any(
         "How Q was chosen is unknown" in a for a in ask(unknown, Set("Q", 2.0)).why.assumptions
     )
-    note = "'Q' at lag 1 is an exact copy of another column."
-    told = by_hand.heater(policy=Policy.UNKNOWN, notes=(note,))
-    assert note in ask(told, Set("Q", 2.0)).why.warnings
-    assert note not in ask(told, Set("W", 1.0)).why.warnings
+    fact = Unidentified("D", Reason.DETERMINED, "D shows what Q does.", others=("Q",))
+    told = by_hand.heater(policy=Policy.UNKNOWN, unidentified=(fact,))
+    assert fact.note in ask(told, Set("Q", 2.0)).why.warnings
+    assert fact.note not in ask(told, Set("W", 1.0)).why.warnings
 
 
 def test_an_action_that_follows_the_state_exactly_gives_no_number():
-    note = "action 'Q' is a function of the state in this log: its effects cannot be told."
-    model = by_hand.heater(notes=(note,))
+    fact = Unidentified("Q", Reason.DETERMINED, "whatever the words")
+    model = by_hand.heater(unidentified=(fact,))
     answer = ask(model, Set("Q", 2.0))
     assert answer.status is Status.NOT_IDENTIFIED
     assert "varied at random" in answer.fix
     assert ask(model, Set("W", 1.0)).status is Status.IDENTIFIED
     assert predict(model, Predict(given=GIVEN)).status is Status.IDENTIFIED
+    # words alone decide nothing
+    worded = by_hand.heater(notes=("action 'Q' is a function of the state in this log.",))
+    assert ask(worded, Set("Q", 2.0)).status is Status.IDENTIFIED
 
 
 @pytest.mark.parametrize(
@@ -207,6 +210,15 @@ def test_what_discovery_says_of_such_an_action_reaches_the_answer(policy):
     assert answer.status is Status.NOT_IDENTIFIED
     assert answer.estimate["T"] is None
     assert answer.why.warnings
+
+
+def test_an_action_that_almost_follows_the_state_is_warned_of():
+    fact = Unidentified("Q", Reason.NEARLY, "Q is almost a function of T. Vary it at random.")
+    model = by_hand.heater(unidentified=(fact,))
+    answer = ask(model, Set("Q", 2.0))
+    assert answer.status is Status.IDENTIFIED
+    assert fact.note in answer.why.warnings
+    assert fact.note not in predict(model, Predict(given=GIVEN)).why.warnings
 
 
 def test_what_nobody_gave_is_not_what_a_variable_is_anyway(heater):

@@ -1,5 +1,6 @@
 """From a log to the arrays that mechanisms are fitted on."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from model_worlds import XUY_GRAPH, linear_log, log_of
@@ -7,9 +8,10 @@ from model_worlds import XUY_GRAPH, linear_log, log_of
 from doworld.data import Kind, Role, Variable
 from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import Coding
+from doworld.model.baseline import LinearBaseline
 from doworld.model.closed import _data
 from doworld.model.continuous import rollouts
-from doworld.model.design import design, member_graphs, parents, remember
+from doworld.model.design import design, encoded, member_graphs, parents, remember
 from doworld.model.memory import choose_memory
 from doworld.model.neural_fit import NeuralSettings, _bootstrap
 
@@ -303,3 +305,26 @@ def test_memory_of_a_markov_world_is_one_row():
 def test_memory_grows_where_a_velocity_is_hidden():
     graph = CausalGraph(("p",), (Edge("p", "p", 1), Edge("p", "p", 2)), max_lag=2)
     assert choose_memory(oscillator(True), graph, seed=0) > 2
+
+
+def test_features_in_numpy_are_those_of_the_coding():
+    log = log_of(
+        (
+            Variable("m", kind=Kind.CATEGORICAL, categories=("a", "b", "c")),
+            Variable("x"),
+            Variable("on", kind=Kind.BINARY),
+        ),
+        [np.array([[0, 1.5, 1], [2, -0.5, 0]])],
+    )
+    coding = Coding.of(log.schema)
+    variable, level = np.asarray(coding.variable), np.asarray(coding.level)
+    read = coding.encode(jnp.asarray(log.values))
+    np.testing.assert_array_equal(encoded(log.values, variable, level), read)
+    gap = encoded(np.array([[np.nan, np.nan, 1.0]]), variable, level)
+    assert np.isnan(gap).tolist() == [[True, True, True, True, False]]
+    # the linear baseline reads rows in the same way, and answers in levels
+    fitted = LinearBaseline.fit(log, 1)
+    assert fitted.level.tolist() == level.tolist()
+    out = fitted.rollout(log.values[None, :1], log.values[None, 1:])
+    assert out[0, 0, 0] in (0, 1, 2)
+    assert out[0, 0, 2] in (0, 1)

@@ -10,8 +10,8 @@ import pytest
 
 import worlds_by_hand as by_hand
 from doworld.mechanisms import AbstractBank
-from doworld.model.dynamics import Dynamics, World
-from doworld.model.simulate import _simulate, bucket, recover_noise, simulate
+from doworld.model.dynamics import Dynamics, World, abduct
+from doworld.model.simulate import _simulate, bucket, simulate
 
 T, D, Q, W = range(4)
 STEPS = 6
@@ -134,9 +134,10 @@ def test_recovered_noise_replays_the_log(name, logged):
     start = world(exogenous, window)
     rows = np.asarray(simulate(dynamics, start, noise_of(dynamics, steps=steps)))[0, 0]
     arrays = jnp.asarray(window, jnp.float32), jnp.asarray(rows)
-    found = recover_noise(dynamics, *arrays, jax.random.key(5))
     for member in range(2):
-        own = jax.tree.map(lambda leaf, m=member: leaf[m][None], found)
+        banks = jax.tree.map(lambda leaf, m=member: leaf[m], dynamics.banks)
+        found = eqx.filter_jit(abduct)(dynamics, banks, *arrays, jax.random.key(5))
+        own = jax.tree.map(lambda leaf: leaf[None], found)
         again = np.asarray(simulate(dynamics, start, own))[member, 0]
         np.testing.assert_allclose(again, rows, atol=1e-5)
 

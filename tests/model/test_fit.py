@@ -156,6 +156,9 @@ def test_strongly_nonlinear_world(wavy):
     straight = fit(wavy_log(), CausalGraph(("x", "u"), (Edge("x", "x"),)), settings=CLOSED)
     linear = np.nanstd((one_row_ahead(straight, test) - test.values)[:, 0])
     assert error < 0.5 * linear
+    # what is said of the error one row ahead is said of the mechanism that was chosen
+    said = wavy.fits[0].one_step_nrmse * wavy.scale[0]
+    np.testing.assert_allclose(said, error, rtol=0.2)
 
 
 def test_different_widths_of_linear_and_polynomial_mechanisms():

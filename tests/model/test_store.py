@@ -14,7 +14,7 @@ from model_worlds import CLOSED, XUY_GRAPH, linear_log
 import doworld
 import worlds_by_hand as by_hand
 from doworld._core.errors import ModelFileError
-from doworld.graph import CausalGraph, Edge
+from doworld.graph import CausalGraph, Edge, Reason, Unidentified
 from doworld.mechanisms import Known
 from doworld.model import store
 from doworld.model.calibrate import worlds_of
@@ -77,6 +77,13 @@ def test_loaded_is_identical(kind, model, tmp_path):
     same = ("schema", "members_of_structure", "rows", "notes")
     assert [getattr(first, n) for n in same] == [getattr(second, n) for n in same]
     assert repr(first.fits) == repr(second.fits)
+
+
+def test_what_a_log_cannot_tell_is_saved(tmp_path):
+    facts = (Unidentified("Q", Reason.DETERMINED, "Q follows T.", ("T",)),)
+    model = by_hand.heater()
+    save(replace(model, graph=replace(model.graph, unidentified=facts)), tmp_path)
+    assert load(tmp_path).graph.unidentified == facts
 
 
 def test_loaded_rolls_out_alike(model, folder):
@@ -149,6 +156,10 @@ def zero_format(folder):
 
 def newer(folder):
     rewrite(folder, lambda head: head.update(format=store.FORMAT + 1))
+
+
+def older(folder):
+    rewrite(folder, lambda head: head.update(format=1))
 
 
 def wrong_family(folder):
@@ -226,6 +237,7 @@ def huge_shape(folder):
         (no_format, "names no format.*Give the folder"),
         (zero_format, "names no format.*Give the folder"),
         (newer, "Update doworld"),
+        (older, "Learn the model again"),
         (wrong_family, "save the model again"),
         (other_family, "save the model again"),
         (no_weights, "holds no weights.safetensors.*Give the folder"),

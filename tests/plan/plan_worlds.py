@@ -103,6 +103,7 @@ def _baseline(coding: Coding, targets: list[int]) -> LinearBaseline:
     return LinearBaseline(
         variable=variable,
         level=np.asarray(coding.level),
+        binary=np.zeros(len(variable), bool),
         outputs=np.flatnonzero(np.isin(variable, targets)),
         center=np.zeros(len(variable)),
         scale=np.ones(len(variable)),

@@ -1,5 +1,7 @@
 """The controller in loops: what it returns, what it remembers, what it compiles, and CartPole."""
 
+from functools import cache
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from doworld._core.errors import DataError, QueryError, UnknownNameError
 from doworld.mechanisms import Known
 from doworld.plan import controller
 from doworld.plan.search import _search
-from doworld.query import ICEM, Enumerate, Goal
+from doworld.query import CEM, ICEM, Enumerate, Goal
 
 QUICK = ICEM(population=32, elites=4, iterations=3, draws=1)
 GOAL = Goal(target={"p": 0.0, "v": 0.0})
@@ -91,6 +93,26 @@ def test_context_and_history():
     assert actions[-1] == pytest.approx(-1.0, abs=0.15)
     with pytest.raises(UnknownNameError, match="context variable is called 'd'"):
         policy.reset(context={"d": 0.0})
+
+
+@cache
+def immediate_model(lag):
+    """y(t) = u(t) + ½ u(t − lag): the action shows in its own row, and once more later."""
+    law = Known("y", (("now", "u", 0), ("before", "u", lag)), lambda now, before: now + before / 2)
+    variables = (Variable("y"), Variable("u", Role.ACTION, bounds=(-3.0, 3.0)))
+    return known_model(variables, (law,), low=[-3, -3], high=[3, 3])
+
+
+@pytest.mark.parametrize("lag", [1, 2])
+def test_history_of_an_action_that_acts_within_its_row(lag):
+    goal = Goal(target={"y": 1.0})
+    policy = controller(immediate_model(lag), goal, planner=CEM(draws=1), horizon=2)
+    done, seen = [0.0] * lag, [0.0]
+    for _ in range(6):
+        done.append(float(policy(np.array(seen[-1:]))[0]))
+        seen.append(done[-1] + 0.5 * done[-1 - lag])
+    # what was done before the first row, nobody told the controller
+    assert seen[1 + lag :] == pytest.approx([1.0] * (6 - lag), abs=0.05)
 
 
 def test_enumerates_a_short_horizon():

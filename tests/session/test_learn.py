@@ -93,13 +93,6 @@ def test_saved_and_loaded_by_the_public_names(model, tmp_path):
     np.testing.assert_array_equal(again.dynamics.lower, model.dynamics.lower)
 
 
-def test_an_episode_of_other_variables_is_refused(model):
-    frame = pl.DataFrame({"t": [0.0, 1.0], "tank": [20.0, 21.5]})
-    other = dw.Trajectories.from_frame(frame, state=["tank"], time="t")
-    with pytest.raises(dw.DoworldError, match="same roles"):
-        model.check_episode(other.episode(0))
-
-
 def test_seed_decides(log):
     graph = dw.CausalGraph(log.schema.names, (dw.Edge("tank", "tank"), dw.Edge("heat", "tank")))
     one, two, three = (dw.learn(log, graph=graph, settings=QUICK, seed=s) for s in (0, 0, 1))

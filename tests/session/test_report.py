@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from doworld.data import Role, Variable
-from doworld.graph import CausalGraph, Edge
+from doworld.graph import CausalGraph, Edge, Reason, Unidentified
 from doworld.query import Answer, Do, Plan, Predict, Series, Set, Status, Why
 from doworld.query.goal import Goal
 from doworld.session.report import answer_report, graph_section, model_report, tour_report
@@ -66,7 +66,8 @@ def model():
         Variable("heater", Role.ACTION),
     )
     weights = {EVIL: {(EVIL, 1): 0.9, ("heater", 2): 0.1}, "T2": {(EVIL, 1): 0.5, ("T2", 1): 0.3}}
-    return linear_world(variables, weights, notes=(EVIL,))
+    facts = (Unidentified("heater", Reason.DETERMINED, f"heater follows {EVIL}"),)
+    return linear_world(variables, weights, notes=(EVIL,), unidentified=facts)
 
 
 def an_answer(query, **more) -> Answer:
@@ -100,6 +101,7 @@ def test_names_from_a_log_cannot_run(model):
     evaluation = SimpleNamespace(frame=lambda: pl.DataFrame(rows))
     page = checked(model_report(model, evaluation=evaluation).html())
     assert "&lt;script&gt;" in page
+    assert page.count("heater follows") == 1
 
 
 @pytest.mark.parametrize("status", list(Status))

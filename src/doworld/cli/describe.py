@@ -28,7 +28,7 @@ def summary(model: Any) -> dict[str, Any]:
 
 
 def words_of(model: Any) -> Any:
-    """The model for the terminal: counts, edges, mechanisms, notes; readable at 60 columns."""
+    """The model for the terminal: counts, edges, mechanisms, what stays open, notes; 60 columns."""
     from rich.console import Group
     from rich.text import Text
 
@@ -53,8 +53,12 @@ def words_of(model: Any) -> Any:
         parts.append(table(("left out, but open", "sure"), rows))
     if fits:
         parts.append(table(("variable", "mechanism", "error 1 row ahead"), fits))
+    forbidden = dict.fromkeys(fact.note for fact in graph.unidentified)
+    if forbidden:
+        parts.append(Text("What this log cannot tell", style="bold"))
+        parts += [Text(f"! {note}", style="yellow") for note in forbidden]
     notes = dict.fromkeys((*graph.notes, *model.notes))
-    parts += [Text(f"• {note}") for note in notes]
+    parts += [Text(f"• {note}") for note in notes if note not in forbidden]
     return Group(*parts)
 
 

@@ -4,7 +4,6 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-Debug: TypeAlias = Annotated[bool, typer.Option("--debug", help="Show where an error came from.")]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print the answer as JSON, and nothing else.")
 ]

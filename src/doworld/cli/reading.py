@@ -97,6 +97,8 @@ class Reading:
             given["policy"] = Policy(given["policy"])
         if like is not None:
             given["variables"] = {v.name: v for v in like.variables}
+            if not (used.schema or used.time or used.episode or used.step):
+                given["schema"] = like  # how the model's log was read is known by nothing else
         log = read(path, **given)
         if like is not None:
             _same(log.schema, like, str(path), used)

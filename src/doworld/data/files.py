@@ -6,6 +6,7 @@ keywords as in ``Trajectories.from_frame``, or from both, where a keyword wins.
 """
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,12 +14,13 @@ from typing import Any
 
 import polars as pl
 
-from doworld._core.errors import DataError, SchemaError, UnknownNameError
+from doworld._core.errors import DataError, DoworldWarning, SchemaError
 from doworld.data.frame import from_table
+from doworld.data.places import files_of, stem
 from doworld.data.roles import Roles, as_names
 from doworld.data.schema import Kind, Policy, Role, Schema, Variable
-from doworld.data.schema_file import SchemaFile, read_schema
-from doworld.data.tables import SUFFIXES, Layout, Limit, columns_of, load, unit_in_name
+from doworld.data.schema_file import Columns, SchemaFile, read_schema
+from doworld.data.tables import MISSING_WORDS, Layout, Limit, columns_of, load, unit_in_name
 from doworld.data.timing import SECONDS, time_unit_in_name
 from doworld.data.trajectories import Trajectories
 from doworld.data.units import agreed_units
@@ -67,7 +69,8 @@ def read(
     Args:
         path: a file (``.csv``, ``.tsv``, ``.txt``, ``.dat``, each also ``.gz``, or ``.parquet``),
             a list of files, or a folder, whose files are read in natural order (run2 < run10).
-        schema: a YAML schema's path, or a ``Schema``; None: looked for beside the data.
+        schema: a YAML schema's path, or a ``Schema``, whose columns of time, episode and
+            environment are taken where the file has them; None: looked for beside the data.
         names: the columns' names, for a file without a header line.
         header: whether there is a header line; None: seen from the first line.
         separator: the character between cells, " " for blanks; None: seen from the first lines.
@@ -92,10 +95,20 @@ def read(
     >>> log.labels, log.schema["Q1"].kind.value, log.transitions
     (('run0', 'run1'), 'count', 4)
     """
-    files = _files(path, pattern)
-    known = _schema(files, path, schema)
-    if pattern is None and known.pattern is not None:
-        files = _files(path, known.pattern)
+    files, known = _described(path, schema, pattern)
+    layout = _layout(
+        known,
+        names=names,
+        header=header,
+        separator=separator,
+        missing=missing,
+        rename=rename,
+        encoding=encoding,
+    )
+    several = len(files) > 1 or not isinstance(path, str | Path) or Path(path).is_dir()
+    source = _Source(files, layout, limit or Limit(), several)
+    if isinstance(schema, Schema):
+        known = _indexed(known, schema, source, time)
     roles = _roles(
         known,
         schema,
@@ -113,23 +126,8 @@ def read(
         },
         variables=variables,
     )
-    layout = Layout(
-        names=tuple(names) if names is not None else known.names,
-        header=known.header if header is None else header,
-        separator=known.separator if separator is None else separator,
-        missing=_missing(known.missing if missing is None else missing),
-        rename={**known.rename, **(rename or {})},
-        encoding=encoding or known.encoding or "utf-8",
-    )
-    several = len(files) > 1 or not isinstance(path, str | Path) or Path(path).is_dir()
-    source = _Source(files, layout, limit or Limit(), several)
     if not roles.state:
-        columns = ", ".join(map(repr, columns_of(files[0], layout, source.limit)[:20]))
-        raise SchemaError(
-            f"nothing says what the columns of {files[0].name} mean: no schema.yaml lies beside it "
-            f"and no state is named. Name the roles, state=[...] and action=[...] (in a terminal: "
-            f"--state A,B --action C). It has {columns}."
-        )
+        raise _unexplained(source)
     return _log(source, roles, known, environment_from or known.environment_from)
 
 
@@ -139,6 +137,16 @@ class _Source:
     layout: Layout
     limit: Limit
     several: bool
+
+
+def _unexplained(source: _Source) -> SchemaError:
+    file = source.files[0]
+    columns = ", ".join(map(repr, columns_of(file, source.layout, source.limit)[:20]))
+    return SchemaError(
+        f"nothing says what the columns of {file.name} mean: no schema.yaml lies beside it "
+        f"and no state is named. Name the roles, state=[...] and action=[...] (in a terminal: "
+        f"--state A,B --action C). It has {columns}."
+    )
 
 
 def _log(
@@ -166,12 +174,13 @@ def _log(
     declared = {n: v.unit for n, v in roles.variables.items()}
     agreed, mixed = agreed_units([("the schema", declared), *units])
     table = pl.concat(tables, how="vertical_relaxed") if len(tables) > 1 else tables[0]
+    called = {"episode_column": roles.episode or "", "environment_column": roles.environment or ""}
     if by_file:
         roles = replace(roles, episode=_FILE)
     if environment_from is not None:
         roles = replace(roles, environment=_PLACE)
     log = from_table(table, roles, environments=known.environments)
-    schema = log.schema
+    schema = replace(log.schema, **called)
     for name, unit in agreed.items():
         entry = known.variables.get(name)
         told = entry is not None and entry.unit is not None
@@ -179,7 +188,7 @@ def _log(
             schema = schema.with_variable(replace(schema[name], unit=unit))
     labels = log.labels
     if roles.episode is None and len(log) == 1:
-        labels = (_stem(source.files[0]),)
+        labels = (stem(source.files[0]),)
     notes = tuple(dict.fromkeys([*known.notes, *log.notes, *clock.notes, *mixed]))
     return replace(log, schema=schema, labels=labels, notes=notes)
 
@@ -209,7 +218,7 @@ def _labelled(
 ) -> pl.DataFrame:
     """The table with columns that name its episode and environment after the file."""
     if by_file:
-        label = pl.Series(_FILE, [_stem(file)] * table.height, dtype=pl.String)
+        label = pl.Series(_FILE, [stem(file)] * table.height, dtype=pl.String)
         if roles.episode is not None:
             label = (label + "/" + table[roles.episode].cast(pl.String)).alias(_FILE)
         table = table.with_columns(label)
@@ -230,43 +239,38 @@ def _labelled(
     return table.with_columns(pl.lit(name).alias(_PLACE))
 
 
-def _stem(file: Path) -> str:
-    name = file.name
-    for suffix in sorted(SUFFIXES, key=len, reverse=True):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return file.stem
+def _described(
+    path: str | Path | Sequence[str | Path],
+    schema: str | Path | Schema | None,
+    pattern: str | None,
+) -> tuple[list[Path], SchemaFile]:
+    """The files, and what a schema says of them; it may say which files of a folder are meant."""
+    files = files_of(path, pattern)
+    known = _schema(files, path, schema)
+    if pattern is None and known.pattern is not None:
+        files = files_of(path, known.pattern)
+    return files, known
 
 
-def _files(path: str | Path | Sequence[str | Path], pattern: str | None) -> list[Path]:
-    if not isinstance(path, str | Path):
-        files = [file for each in path for file in _files(each, pattern)]
-        if not files:
-            raise DataError("the list of files is empty. Name at least one.")
-        return files
-    path = Path(path)
-    if path.is_file():
-        return [path]
-    if not path.exists():
-        parent = path.parent
-        near = sorted(p.name for p in parent.iterdir()) if parent.is_dir() else []
-        raise UnknownNameError(f"file or folder in {parent}", path.name, near)
-    try:
-        inside = [p for p in path.glob(pattern or "*") if p.is_file()]
-    except (ValueError, NotImplementedError) as error:
-        raise DataError(f"pattern {pattern!r} cannot be used: {error}. Try '*.csv'.") from None
-    files = [p for p in inside if p.name.lower().endswith(SUFFIXES)]
-    if not files:
-        raise DataError(
-            f"folder {path.name!r} holds no file {'like ' + repr(pattern) if pattern else ''} "
-            f"that can be read ({', '.join(SUFFIXES)}). Check the path or the pattern."
-        )
-    return sorted(files, key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, int, str]]:
-    parts = re.split(r"(\d+)", path.name)
-    return [(0, int(p), p) if p.isdigit() else (1, 0, p) for p in parts]
+def _layout(
+    known: SchemaFile,
+    *,
+    names: Sequence[str] | None,
+    header: bool | None,
+    separator: str | None,
+    missing: Sequence[float | str] | None,
+    rename: Mapping[str, str] | None,
+    encoding: str | None,
+) -> Layout:
+    """The schema's layout with the keywords laid over it."""
+    return Layout(
+        names=tuple(names) if names is not None else known.names,
+        header=known.header if header is None else header,
+        separator=known.separator if separator is None else separator,
+        missing=_missing(known.missing if missing is None else missing),
+        rename={**known.rename, **(rename or {})},
+        encoding=encoding or known.encoding or "utf-8",
+    )
 
 
 def _schema(
@@ -276,7 +280,6 @@ def _schema(
 ) -> SchemaFile:
     if isinstance(schema, Schema):
         return SchemaFile(
-            step=schema.step,
             time_unit=schema.time_unit,
             policy=schema.policy,
             environments=schema.environments if schema.environments != ("default",) else (),
@@ -286,13 +289,45 @@ def _schema(
     folder = files[0].parent
     choices = [folder / "schema.yaml", folder / "schema.yml"]
     if isinstance(path, str | Path) and not Path(path).is_dir():
-        choices = [folder / f"{_stem(files[0])}.schema.yaml", *choices]
+        choices = [folder / f"{stem(files[0])}.schema.yaml", *choices]
     elif isinstance(path, str | Path):
         choices = [Path(path) / "schema.yaml", *choices]
     for choice in choices:
         if choice.is_file():
             return read_schema(choice)
     return SchemaFile()
+
+
+def _indexed(known: SchemaFile, schema: Schema, source: _Source, time: str | None) -> SchemaFile:
+    """With the columns of time, episode and environment that the schema's own log had.
+
+    A file may lack them. Without a column of time, rows are the schema's step apart.
+    """
+    if schema.static:
+        return known.model_copy(update={"step": 0.0})
+    there = columns_of(source.files[0], source.layout, source.limit)
+    found = {
+        part: name
+        for part, called, usual in (
+            ("time", schema.time_column, "time"),
+            ("episode", schema.episode_column, "episode"),
+            ("environment", schema.environment_column, "environment"),
+        )
+        if (name := called or usual) in there and (called or name not in schema.index)
+    }
+    step = None
+    if "time" not in found and time is None:
+        step = schema.step
+        if schema.time_column:
+            warnings.warn(
+                f"{source.files[0].name} has no column {schema.time_column!r}, which told the "
+                f"time: its rows are taken as {step:g} {schema.time_unit} apart, in their order. "
+                f"Name its column of time: time=... (in a terminal: --rename "
+                f"COLUMN={schema.time_column}).".replace("  ", " "),
+                DoworldWarning,
+                stacklevel=3,
+            )
+    return known.model_copy(update={"columns": Columns(**found), "step": step})
 
 
 def _roles(
@@ -330,8 +365,6 @@ def _roles(
 
 def _missing(given: Sequence[float | str] | None) -> tuple[float | str, ...] | None:
     """Numbers alone leave the usual words in force."""
-    from doworld.data.tables import MISSING_WORDS
-
     if given is None:
         return None
     if any(isinstance(m, str) for m in given):

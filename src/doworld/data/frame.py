@@ -57,6 +57,9 @@ def from_table(frame: Any, roles: Roles, *, environments: tuple[str, ...] = ()) 
         time_unit=arrangement.time_unit,
         environments=names,
         policy=Policy.KNOWN if known else roles.policy,
+        time_column=roles.time or "",
+        episode_column=roles.episode or "",
+        environment_column=roles.environment or "",
     )
     log = Trajectories(
         schema=schema,

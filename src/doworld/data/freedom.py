@@ -54,6 +54,11 @@ class Freedom:
         return self.varies and self.free < _FIXED
 
     @property
+    def nearly_fixed(self) -> bool:
+        """Whether it is almost a function of the state, though not quite."""
+        return self.varies and _FIXED <= self.free < _NEARLY
+
+    @property
     def verdict(self) -> str:
         """What the log cannot answer about this action, in one sentence; "" when all is well."""
         if not self.varies:
@@ -68,7 +73,7 @@ class Freedom:
                 "would do cannot be told apart from what the state itself does. Log runs in which "
                 "it is varied at random"
             )
-        if self.free < _NEARLY:
+        if self.nearly_fixed:
             return (
                 f"{self.name} is almost a function of the state ({self.free:.0%} is free): answers "
                 f"that change {self.name} rest on few rows. Log runs in which it is varied"

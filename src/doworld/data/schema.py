@@ -109,7 +109,9 @@ class Schema:
     """The variables of a log, its time step and its environments.
 
     ``step`` is the time between two rows in ``time_unit``; 0 marks a static table, whose rows are
-    episodes of length one with contemporaneous edges only.
+    episodes of length one with contemporaneous edges only. ``time_column``, ``episode_column`` and
+    ``environment_column`` are what the log's table called them, "" where it had none; another log
+    of the same variables may call them otherwise, so they do not count in comparisons.
     """
 
     variables: tuple[Variable, ...]
@@ -117,6 +119,9 @@ class Schema:
     time_unit: str = "steps"
     environments: tuple[str, ...] = ("default",)
     policy: Policy = Policy.UNKNOWN
+    time_column: str = field(default="", compare=False)
+    episode_column: str = field(default="", compare=False)
+    environment_column: str = field(default="", compare=False)
     index: dict[str, int] = field(init=False, repr=False, compare=False, hash=False)
 
     def __post_init__(self) -> None:
@@ -187,6 +192,9 @@ class Schema:
             "time_unit": self.time_unit,
             "environments": list(self.environments),
             "policy": self.policy.value,
+            "time_column": self.time_column,
+            "episode_column": self.episode_column,
+            "environment_column": self.environment_column,
         }
 
     @classmethod
@@ -215,4 +223,7 @@ class Schema:
             time_unit=data["time_unit"],
             environments=tuple(data["environments"]),
             policy=Policy(data["policy"]),
+            time_column=data.get("time_column", ""),
+            episode_column=data.get("episode_column", ""),
+            environment_column=data.get("environment_column", ""),
         )

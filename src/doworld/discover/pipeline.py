@@ -1,10 +1,12 @@
 """From a log to a causal graph."""
 
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from doworld._core.errors import GraphError, SchemaError
+from doworld._core.errors import DoworldWarning, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Policy, Role, Trajectories
 from doworld.discover.assemble import group_edges, lag_edges, row_edges, with_required
@@ -20,28 +22,65 @@ from doworld.discover.design import Block, dynamics_block, policy_block, static_
 from doworld.discover.group import group_tests
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
-from doworld.discover.prepare import check_rows, deterministic_actions, independent, usable
+from doworld.discover.prepare import (
+    Usable,
+    check_rows,
+    deterministic_actions,
+    independent,
+    usable,
+)
 from doworld.discover.results import empty_table
 from doworld.discover.threads import one_thread
-from doworld.graph import CausalGraph, Edge, Prior
+from doworld.graph import CausalGraph, Edge, Prior, Reason, Unidentified
 
 __all__ = ["discover"]
 
 LEAST_LINK = 0.15
+SERIOUS = (Reason.EMPTY, Reason.CONSTANT, Reason.DETERMINED)
+"""What forbids a question altogether."""
 QUIET = Quiet()
 
 
 @dataclass(frozen=True, eq=False)
 class _Task:
-    """What is asked, and the notes taken on the way."""
+    """What is asked, and what was noted on the way."""
 
     log: Trajectories
-    names: tuple[str, ...]
+    usable: Usable
     prior: Prior
     fdr: float
     seed: int
     progress: Progress
     notes: list[str] = field(default_factory=list)
+    unidentified: list[Unidentified] = field(default_factory=list)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The variables that vary."""
+        return self.usable.names
+
+    def forbid(self, facts: Iterable[Unidentified]) -> None:
+        """Takes down what the data forbid, and warns of what more data or fewer columns mend.
+
+        Only to be called once the log is known to be long enough: an error comes alone.
+        """
+        for fact in facts:
+            self.unidentified.append(fact)
+            self.notes.append(fact.note)
+            given = self.log.schema[fact.variable].role not in (Role.STATE, Role.ACTION)
+            if fact.reason in SERIOUS and not (given and fact.reason is Reason.CONSTANT):
+                warnings.warn(fact.note, DoworldWarning, stacklevel=5)
+
+    def graph(self, kept: list[Edge], doubtful: list[Edge], max_lag: int) -> CausalGraph:
+        """The graph of these edges, with all that was noted."""
+        return CausalGraph(
+            self.log.schema.names,
+            tuple(kept),
+            tuple(doubtful),
+            max_lag,
+            tuple(self.notes),
+            tuple(self.unidentified),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,19 +146,21 @@ def discover(
     """
     prior = prior or Prior()
     prior.check(log.schema.names)
+    _check_settings(fdr, max_lag)
+    task = _Task(log, usable(log), prior, fdr, seed, progress, list(log.notes))
+    with one_thread():
+        if log.schema.static:
+            return _static(task)
+        return _temporal(task, max_lag, contemporaneous)
+
+
+def _check_settings(fdr: float, max_lag: int | None) -> None:
     if not 0 < fdr < 1:
         raise SchemaError(
             f"fdr is {fdr}, but a share of false edges lies between 0 and 1. Use 0.01."
         )
     if max_lag is not None and max_lag < 1:
         raise SchemaError(f"max_lag is {max_lag}. Use 1 or more, or None to let the data decide.")
-    known = usable(log)
-    notes = [*log.notes, *known.notes]
-    task = _Task(log, known.names, prior, fdr, seed, progress, notes)
-    with one_thread():
-        if log.schema.static:
-            return _static(task)
-        return _temporal(task, max_lag, contemporaneous)
 
 
 def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) -> CausalGraph:
@@ -157,6 +198,7 @@ def _assessments(task: _Task, max_lag: int) -> list[_Found]:
     log, prior = task.log, task.prior
     dynamics = dynamics_block(log, task.names, max_lag, prior.allows, seed=task.seed)
     check_rows(dynamics, log, max_lag)
+    task.forbid(task.usable.unidentified)
     policy = None
     if log.schema.policy is Policy.RANDOMISED:
         task.notes.append("actions were randomised, so nothing in the log acts on them.")
@@ -166,17 +208,17 @@ def _assessments(task: _Task, max_lag: int) -> list[_Found]:
     track = task.progress.task("testing edges", total=sum(len(b.targets) for b in blocks))
     found = []
     for block in blocks:
-        clean, said = independent(block, log, quiet=block is policy)
+        clean, twins = independent(block, log, quiet=block is policy)
         wanted = [
             [prior.requires(c.name, t.name, c.lag) for t in clean.targets] for c in clean.candidates
         ]
         required = np.array(wanted, bool).reshape(len(clean.candidates), len(clean.targets))
         assessment = assess(clean, required, track)
         found.append(_Found(clean, assessment))
-        task.notes.extend(said)
+        task.forbid(twins)
         if block is policy:
-            known = deterministic_actions(clean, assessment.unexplained, log, task.notes)
-            task.notes.extend(known)
+            said = task.unidentified
+            task.forbid(deterministic_actions(clean, assessment.unexplained, log, said))
         task.notes.extend(_model_notes(clean, assessment))
     return found
 
@@ -248,17 +290,17 @@ def _graph(task: _Task, found: list[_Found], max_lag: int, within: list[Edge]) -
                 "resamples; it is not among the edges whose false share is held."
             )
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
-    names = task.log.schema.names
-    return CausalGraph(names, tuple(kept), tuple(doubtful), max_lag, tuple(task.notes))
+    return task.graph(kept, doubtful, max_lag)
 
 
 def _static(task: _Task) -> CausalGraph:
     """A table of independent rows: one skeleton over all variables, contexts exogenous."""
     block = static_block(task.log, task.names, seed=task.seed)
     check_rows(block, task.log, 0)
+    task.forbid(task.usable.unidentified)
     ones = np.ones(len(block.targets))
     nothing = Assessment(empty_table(block, ""), block.outcomes, ones, ones.astype(bool))
     links = within_row(block, nothing, task.log.schema, task.prior, rate=task.fdr)
     task.notes.append("a static table: edges within a row only, linear conditional independence.")
     kept, _ = with_required(row_edges(links, {}), [], task.prior, static=True)
-    return CausalGraph(task.log.schema.names, tuple(kept), (), 0, tuple(task.notes))
+    return task.graph(kept, [], 0)

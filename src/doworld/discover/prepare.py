@@ -1,15 +1,15 @@
-"""What in a log can be used, and what the log forbids, in words."""
+"""What in a log can be used, and what the log forbids."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from doworld._core.errors import DataError, DoworldWarning
+from doworld._core.errors import DataError
 from doworld.data import Kind, Role, Trajectories
 from doworld.data.freedom import freedom
 from doworld.discover.design import Block
+from doworld.graph import Reason, Unidentified
 
 __all__ = ["Usable", "independent", "usable"]
 
@@ -19,16 +19,10 @@ COLLINEAR = 1e-10
 
 @dataclass(frozen=True)
 class Usable:
-    """Variables that vary, and notes on those that do not."""
+    """Variables that vary, and what cannot be known of those that do not."""
 
     names: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def warn(message: str) -> str:
-    """Warns and gives the message back for the notes."""
-    warnings.warn(message, DoworldWarning, stacklevel=4)
-    return message
+    unidentified: tuple[Unidentified, ...]
 
 
 def usable(log: Trajectories) -> Usable:
@@ -36,29 +30,29 @@ def usable(log: Trajectories) -> Usable:
 
     Raises ``DataError`` where nothing is left to explain.
     """
-    names, notes = [], []
+    names, facts = [], []
     for variable in log.schema.variables:
         values = log.column(variable.name)
         known = values[np.isfinite(values)]
         name = variable.name
         if not known.size:
-            notes.append(
-                warn(
-                    f"{name!r} has no values at all and was left out: no edge to or from it can be "
-                    "found. Drop the column or read the right one."
-                )
+            message = (
+                f"{name!r} has no values at all and was left out: no edge to or from it can be "
+                "found. Drop the column or read the right one."
             )
+            facts.append(Unidentified(name, Reason.EMPTY, message))
         elif np.all(known == known[0]):
             message = (
                 f"{name!r} is {variable.label(known[0])!s} in every row and was left out: its "
                 f"effects cannot be learned from this log. "
             )
             if variable.role is Role.ACTION:
-                notes.append(warn(message + "Log episodes in which it takes other values."))
+                message += "Log episodes in which it takes other values."
             elif variable.role is Role.STATE:
-                notes.append(warn(message + "Log situations in which it moves, or drop it."))
+                message += "Log situations in which it moves, or drop it."
             else:
-                notes.append(message + "Log environments in which it differs.")
+                message += "Log environments in which it differs."
+            facts.append(Unidentified(name, Reason.CONSTANT, message))
         else:
             names.append(name)
     if not any(log.schema[n].role is not Role.CONTEXT for n in names):
@@ -66,7 +60,7 @@ def usable(log: Trajectories) -> Usable:
             "no state variable varies in this log, so there is nothing to explain. "
             "Check which columns were given as state."
         )
-    return Usable(tuple(names), tuple(notes))
+    return Usable(tuple(names), tuple(facts))
 
 
 def check_rows(block: Block, log: Trajectories, max_lag: int) -> None:
@@ -89,11 +83,13 @@ def check_rows(block: Block, log: Trajectories, max_lag: int) -> None:
     )
 
 
-def independent(block: Block, log: Trajectories, *, quiet: bool = False) -> tuple[Block, list[str]]:
+def independent(
+    block: Block, log: Trajectories, *, quiet: bool = False
+) -> tuple[Block, list[Unidentified]]:
     """Drops candidates that are an exact linear combination of those before them.
 
     The order is states, contexts, actions, then longer lags, so the state stays and the action
-    that was computed from it goes, with a warning: no log can tell their effects apart.
+    that was computed from it goes: no log can tell their effects apart.
     """
     columns = block.inputs - block.inputs.mean(0)
     scale = columns.std(0)
@@ -102,18 +98,18 @@ def independent(block: Block, log: Trajectories, *, quiet: bool = False) -> tupl
     lost = [i for i, c in enumerate(block.candidates) if any(dependent[k] for k in c.columns)]
     if not lost:
         return block, []
-    notes = []
+    facts = []
     for i in lost:
         candidate = block.candidates[i]
         if all(constant[k] for k in candidate.columns):
             continue
         if not quiet:
-            notes += _collinear_note(block, log, i, lost)
+            facts.append(_collinear(block, log, i, lost))
     kept = [i for i in range(len(block.candidates)) if i not in lost]
-    return block.keep(kept), notes
+    return block.keep(kept), facts
 
 
-def _collinear_note(block: Block, log: Trajectories, lost: int, gone: list[int]) -> list[str]:
+def _collinear(block: Block, log: Trajectories, lost: int, gone: list[int]) -> Unidentified:
     candidate = block.candidates[lost]
     earlier = [i for i in range(lost) if i not in gone]
     x = block.inputs[:, block.columns_of(earlier)]
@@ -123,20 +119,23 @@ def _collinear_note(block: Block, log: Trajectories, lost: int, gone: list[int])
     columns = {c: i for i in earlier for c in block.candidates[i].columns}
     places = list(columns)
     strong = {columns[places[k]] for k in np.flatnonzero(weight > 1e-4)}
-    twins = ", ".join(f"{block.candidates[i].name!r}" for i in sorted(strong))
+    others = [block.candidates[i].name for i in sorted(strong)]
+    twins = ", ".join(f"{name!r}" for name in others)
     role = log.schema[candidate.name].role
     message = (
         f"{candidate.name!r} at lag {candidate.lag} is an exact linear function of {twins} in this "
         f"log and was left out as a cause: an edge found from {twins} may be its doing. "
     )
+    others = tuple(dict.fromkeys(others))
     if candidate.lag > 1:
-        return [message + "The shorter lags say it all."]
+        message += "The shorter lags say it all."
+        return Unidentified(candidate.name, Reason.LAGS, message, others)
     fix = (
         "Log some actions chosen at random to tell them apart."
         if role is Role.ACTION
         else "Drop one of them, or log situations in which they differ."
     )
-    return [warn(message + fix)]
+    return Unidentified(candidate.name, Reason.DETERMINED, message + fix, others)
 
 
 def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
@@ -164,28 +163,41 @@ def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
     return out
 
 
+def _nearly(action: str, free: float) -> Unidentified:
+    message = (
+        f"action {action!r} is almost a function of the state in this log: only {free:.0%} of its "
+        f"variance is free, so what is said of do({action}) rests on the few rows in which it "
+        "departed from its rule, and on the form of the model elsewhere; its intervals do not "
+        f"hold that. Log rows in which {action} is varied at random, and learn again."
+    )
+    return Unidentified(action, Reason.NEARLY, message)
+
+
 def deterministic_actions(
-    policy: Block, unexplained: np.ndarray, log: Trajectories, said: Sequence[str]
-) -> list[str]:
-    """Warns of actions that the log makes a function of what was seen, unless that was ``said``.
+    policy: Block, unexplained: np.ndarray, log: Trajectories, known: Sequence[Unidentified]
+) -> list[Unidentified]:
+    """Actions that the log makes a function of what was seen, or almost, unless that was ``known``.
 
     The tests' own models see smooth laws; ``data.freedom`` also sees thresholds and saturation.
     """
-    notes = []
+    facts = []
+    said = {f.variable for f in known if f.reason is Reason.DETERMINED}
     free = {f.name: f for f in freedom(log)}
     for t, target in enumerate(policy.targets):
-        known = any(note.startswith(f"{target.name!r} at lag 1 is an exact") for note in said)
         levels = log.schema[target.name].kind is Kind.CATEGORICAL
         share = 1.0 if levels else float(unexplained[t])
-        if known or (share > 1e-4 and not free[target.name].fixed):
+        if target.name in said:
+            continue
+        if share > 1e-4 and not free[target.name].fixed:
+            if free[target.name].nearly_fixed:
+                facts.append(_nearly(target.name, min(share, free[target.name].free)))
             continue
         share = min(share, float(np.nan_to_num(free[target.name].free, nan=1.0)))
-        notes.append(
-            warn(
-                f"action {target.name!r} is a function of the state in this log (all but "
-                f"{share:.1g} of its variance is explained): its effects cannot be told from the "
-                "state's own, and do() on it reaches outside the data. Log some actions chosen at "
-                "random."
-            )
+        message = (
+            f"action {target.name!r} is a function of the state in this log (all but "
+            f"{share:.1g} of its variance is explained): its effects cannot be told from the "
+            "state's own, and do() on it reaches outside the data. Log some actions chosen at "
+            "random."
         )
-    return notes
+        facts.append(Unidentified(target.name, Reason.DETERMINED, message))
+    return facts

@@ -5,3 +5,5 @@ from doworld.graph.graph import Edge as Edge
 from doworld.graph.graph import Evidence as Evidence
 from doworld.graph.graph import Mark as Mark
 from doworld.graph.prior import Prior as Prior
+from doworld.graph.unidentified import Reason as Reason
+from doworld.graph.unidentified import Unidentified as Unidentified

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.errors import GraphError, UnknownNameError
+from doworld.graph.unidentified import Unidentified
 
 __all__ = ["CausalGraph", "Edge", "Evidence", "Mark"]
 
@@ -69,6 +70,7 @@ class CausalGraph:
         max_lag: the longest lag that was looked at.
         notes: how the graph came about: settings decided from the data, and questions that the
             data forbid, in words.
+        unidentified: the questions that the data forbid, as data.
 
     >>> g = CausalGraph(("a", "b"), (Edge("a", "b", lag=1),), max_lag=1)
     >>> g.parents("b")
@@ -80,6 +82,7 @@ class CausalGraph:
     doubtful: tuple[Edge, ...] = ()
     max_lag: int = 1
     notes: tuple[str, ...] = field(default=())
+    unidentified: tuple[Unidentified, ...] = ()
 
     def __post_init__(self) -> None:
         for edge in (*self.links, *self.doubtful):
@@ -93,6 +96,10 @@ class CausalGraph:
                 )
             if edge.lag == 0 and edge.source == edge.target:
                 raise GraphError(f"{edge.target!r} cannot cause itself within one row. Use lag 1.")
+        for fact in self.unidentified:
+            for name in (fact.variable, *fact.others):
+                if name not in self.names:
+                    raise UnknownNameError("variable", name, self.names)
         seen = [(e.source, e.target, e.lag) for e in self.links]
         if len(set(seen)) < len(seen):
             twice = next(k for k in seen if seen.count(k) > 1)
@@ -222,6 +229,7 @@ class CausalGraph:
             "doubtful": [row(e) for e in self.doubtful],
             "max_lag": self.max_lag,
             "notes": list(self.notes),
+            "unidentified": [fact.to_dict() for fact in self.unidentified],
         }
 
     @classmethod
@@ -246,4 +254,5 @@ class CausalGraph:
             doubtful=tuple(edge(r) for r in data["doubtful"]),
             max_lag=int(data["max_lag"]),
             notes=tuple(data["notes"]),
+            unidentified=tuple(Unidentified.from_dict(f) for f in data.get("unidentified", ())),
         )

@@ -1,12 +1,11 @@
 """What an answer rests on: edges with their probability, how actions were chosen, open edges."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from doworld.data import Policy, Role
-from doworld.graph import CausalGraph, Edge, Mark
+from doworld.graph import CausalGraph, Edge, Mark, Reason
 from doworld.model.world import WorldModel
 from doworld.query import Intervention, Set
 
@@ -66,11 +65,12 @@ def blocked(graph: CausalGraph, causes: Sequence[str], targets: Sequence[str]) -
 def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str] | None:
     """(reason, fix) where the log cannot say what an intervened variable does; else None.
 
-    A variable that never varied teaches nothing about its effects, and one that was an exact
-    function of the others cannot be told from them. ``discover.prepare`` writes the notes.
+    A variable that never varied teaches nothing about its effects, and one that was a function of
+    the others cannot be told from them.
     """
     low, high = model.reference.low, model.reference.high
-    notes = dict.fromkeys((*model.graph.notes, *model.notes))
+    facts = model.graph.unidentified
+    determined = {f.variable for f in facts if f.reason is Reason.DETERMINED}
     for each in done:
         name, at = each.variable, model.schema.position(each.variable)
         variable = model.schema.variables[at]
@@ -82,11 +82,7 @@ def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str
                 f"{name} {only} in every row of the log, so what it does cannot be learned.",
                 f"Log rows in which {name} takes other values, and learn again.",
             )
-        said = (
-            rf"(?<!\w)'?{re.escape(name)}'?"
-            r"( is a function of the state| at lag [01] is an exact linear function of)"
-        )
-        if any(re.search(said, note) for note in notes):
+        if name in determined:
             return (
                 f"{name} was a function of the other variables throughout the log: its effects "
                 "cannot be told from theirs.",
@@ -113,12 +109,9 @@ def worries(model: WorldModel, causes: Sequence[str], targets: Sequence[str]) ->
     moved = [c for c in causes if schema[c].role is not Role.ACTION]
     if moved:
         assumptions.append(f"Nothing unrecorded moves {', '.join(moved)} and its effects together.")
-    for note in dict.fromkeys((*graph.notes, *model.notes)):
-        names = [c for c in causes if re.search(rf"(?<!\w){re.escape(c)}(?!\w)", note)]
-        if names and re.search(
-            r"determin|never var|constant|function of|exact|cannot|forbid", note
-        ):
-            warnings.append(note)
+    for fact in graph.unidentified:
+        if not {fact.variable, *fact.others}.isdisjoint(causes):
+            warnings.append(fact.note)
     above = frozenset[str]().union(*(graph.ancestors(t) for t in targets))
     for edge in graph.edges():
         if edge.mark is not Mark.DIRECTED and {edge.source, edge.target} <= above:

@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Role, Schema, Variable
+from doworld.data.gaps import carried
 from doworld.query import Rows
 
 __all__ = ["Filled", "fill", "table"]
@@ -70,9 +71,6 @@ def fill(
     [[2.0, 5.0], [2.0, 5.0]]
     """
     gap = np.isnan(values)
-    rows = np.arange(len(values))[:, None]
-    before = np.maximum.accumulate(np.where(gap, -1, rows), axis=0)
-    after = np.minimum.accumulate(np.where(gap, len(values), rows)[::-1], axis=0)[::-1]
-    source = np.where(before >= 0, before, np.minimum(after, len(values) - 1))
-    filled = np.take_along_axis(values, source, 0)
+    before, after = carried(values), carried(values[::-1])[::-1]
+    filled = np.where(np.isnan(before), after, before)
     return Filled(np.where(np.isnan(filled), typical, filled), gap, np.asarray(gap.all(0)))

@@ -4,9 +4,12 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
-from doworld.data import Kind, Role, Schema, Trajectories
+from doworld.data import Kind, Role, Trajectories
+from doworld.data.gaps import carried
+from doworld.mechanisms import Coding
+from doworld.model.design import encoded
 
 __all__ = ["LinearBaseline"]
 
@@ -26,6 +29,7 @@ class LinearBaseline:
     Attributes:
         variable: the variable that each feature reads.
         level: the category level that the feature marks; −1 where the feature is the number.
+        binary: whether that number is 0 or 1.
         outputs: the features that are predicted, those of all state variables.
         center, scale: standardised feature = (feature − center)/scale.
         weight: by lag (entry 0 is the row itself, exogenous features only), feature and output.
@@ -34,6 +38,7 @@ class LinearBaseline:
 
     variable: Int[np.ndarray, " features"]
     level: Int[np.ndarray, " features"]
+    binary: Bool[np.ndarray, " features"]
     outputs: Int[np.ndarray, " outputs"]
     center: Float[np.ndarray, " features"]
     scale: Float[np.ndarray, " features"]
@@ -55,11 +60,12 @@ class LinearBaseline:
         has them, and nothing else. ``ridge`` is the penalty on standardised features.
         """
         schema = log.schema
-        variable, level = _features(schema)
+        coding = Coding.of(schema)
+        variable, level = np.asarray(coding.variable), np.asarray(coding.level)
+        binary = np.array([schema.variables[i].kind is Kind.BINARY for i in variable], bool)
         exogenous = np.isin(variable, schema.positions(Role.ACTION, Role.CONTEXT))
         outputs = np.flatnonzero(np.isin(variable, schema.positions(Role.STATE)))
-        filled = _forward_fill(log.aligned, log.starts)
-        raw = _encode(filled, variable, level)
+        raw = encoded(carried(log.aligned, log.starts), variable, level)
         with np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a column that is never logged
             center, spread = np.nan_to_num(np.nanmean(raw, 0)), np.nan_to_num(np.nanstd(raw, 0))
@@ -77,7 +83,7 @@ class LinearBaseline:
             seen = ~np.isnan(log.aligned[rows, variable[output]])
             solved = _ridge(x[seen], features[rows[seen], output], ridge)
             weight[:, :, i][used], bias[i] = solved[:-1], solved[-1]
-        return cls(variable, level, outputs, center, scale, weight, bias)
+        return cls(variable, level, binary, outputs, center, scale, weight, bias)
 
     def rollout(
         self,
@@ -103,44 +109,19 @@ class LinearBaseline:
         return out
 
     def _standard(self, rows: np.ndarray) -> np.ndarray:
-        return (_encode(rows, self.variable, self.level) - self.center) / self.scale
+        return (encoded(rows, self.variable, self.level) - self.center) / self.scale
 
     def _decode(self, features: np.ndarray, row: np.ndarray) -> np.ndarray:
         row, raw = row.copy(), features * self.scale + self.center
         for i in np.unique(self.variable[self.outputs]):
             own = np.flatnonzero(self.variable == i)
-            if self.level[own[0]] < 0:
-                row[:, i] = raw[:, own[0]]
-            elif len(own) == 1:
+            if self.level[own[0]] >= 0:
+                row[:, i] = raw[:, own].argmax(1)
+            elif self.binary[own[0]]:
                 row[:, i] = raw[:, own[0]] > 0.5
             else:
-                row[:, i] = raw[:, own].argmax(1)
+                row[:, i] = raw[:, own[0]]
         return row
-
-
-def _features(schema: Schema) -> tuple[np.ndarray, np.ndarray]:
-    variable, level = [], []
-    for i, v in enumerate(schema.variables):
-        levels = {Kind.CATEGORICAL: range(v.levels), Kind.BINARY: (1,)}.get(v.kind, (-1,))
-        variable += [i] * len(levels)
-        level += list(levels)
-    return np.array(variable, np.int64), np.array(level, np.int64)
-
-
-def _encode(rows: np.ndarray, variable: np.ndarray, level: np.ndarray) -> np.ndarray:
-    read = rows[..., variable]
-    marked = np.where(np.isnan(read), np.nan, read == level)
-    return np.where(level >= 0, marked, read)
-
-
-def _forward_fill(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The last known value of the same episode; NaN before the first."""
-    gap = np.isnan(values)
-    row = np.where(gap, 0, np.arange(len(values))[:, None])
-    begin = np.repeat(starts[:-1], np.diff(starts))[:, None]
-    last = np.maximum.accumulate(row, axis=0)
-    filled = np.take_along_axis(values, last, 0)
-    return np.where(last < begin, np.nan, filled)
 
 
 def _ridge(x: np.ndarray, y: np.ndarray, ridge: float) -> np.ndarray:

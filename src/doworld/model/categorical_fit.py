@@ -1,8 +1,12 @@
 """Categorical and binary mechanisms by cross-entropy, all targets and members in one program."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 from doworld._core.errors import DataError
 from doworld._core.progress import Track
@@ -16,6 +20,7 @@ __all__ = ["fit_categorical"]
 HIDDEN = 32
 BATCH = 256
 MOST_HELD = 4096
+TRAINED = ("skip", "weight1", "bias1", "weight2", "bias2")
 
 
 def _start(parents: Parents, levels: np.ndarray, seed: int) -> CategoricalBank:
@@ -39,6 +44,61 @@ def _start(parents: Parents, levels: np.ndarray, seed: int) -> CategoricalBank:
     return ensemble(CategoricalBank, leaves)
 
 
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Which rows each target learns from and is judged by.
+
+    Attributes:
+        train: drawn by whole units with replacement, another sample a member.
+        held: of the held-out rows, or of all where none is held out.
+    """
+
+    train: Int[np.ndarray, "members n rows"]
+    held: Int[np.ndarray, "n held"]
+
+    @classmethod
+    def of(cls, design: Design, parents: Parents, seed: int) -> "_Rows":
+        """Raises ``DataError`` for a target that is never logged together with its parents."""
+        rng = np.random.default_rng([seed, 13])
+        members, n = parents.mask.shape[:2]
+        train = np.zeros((members, n, len(design.rows)), np.int32)
+        held = np.zeros((n, MOST_HELD), np.int32)
+        for i, target in enumerate(parents.targets):
+            usable = design.complete(int(target), parents.columns[i][parents.mask[:, i].any(0)])
+            rows, out = design.rows[usable & ~design.held], design.rows[usable & design.held]
+            if not len(rows):
+                raise DataError(
+                    f"variable number {int(target)} and all its parents are never logged "
+                    "together, so it cannot be learned. Fill the gaps or drop the variable."
+                )
+            held[i] = rng.choice(out if len(out) else rows, MOST_HELD)
+            units = design.unit[usable & ~design.held]
+            for m in range(members):
+                drawn = rng.choice(np.unique(units), len(np.unique(units)))
+                counts = np.bincount(drawn, minlength=units.max() + 1)[units]
+                train[m, i] = rng.choice(rows, len(design.rows), p=counts / counts.sum())
+        return cls(train, held)
+
+
+def _loss(design: Design, parents: Parents, bank: CategoricalBank) -> Callable[..., Array]:
+    """The mean negative log likelihood per target (n) of one member on rows (n, b)."""
+    features = jnp.asarray(design.features, jnp.float32)
+    values = jnp.asarray(design.values, jnp.float32)
+    lag, feature = (jnp.asarray(a) for a in np.divmod(parents.columns, design.features.shape[1]))
+    targets = jnp.asarray(parents.targets)
+
+    def loss(
+        params: dict, rows: Int[Array, "n b"], mask: Float[Array, "n k"]
+    ) -> Float[Array, " n"]:
+        one = jax.tree.map(lambda leaf: leaf[0], bank)
+        own = renewed(one, {**params, "mask": mask})
+        x = features[rows.T[:, :, None] - lag, feature] * mask
+        y = values[rows.T, targets]
+        return -jax.vmap(lambda a, b: own.log_prob(a, b, b))(x, y).mean(0)
+
+    return loss
+
+
 def fit_categorical(
     design: Design,
     parents: Parents,
@@ -50,57 +110,20 @@ def fit_categorical(
     checkpoint: Checkpoint,
 ) -> tuple[CategoricalBank, np.ndarray]:
     """The bank of all discrete targets, and the mean held-out log likelihood of each."""
-    bank = _start(parents, levels, seed)
-    members = len(parents.mask)
-    features = jnp.asarray(design.features, jnp.float32)
-    values = jnp.asarray(design.values, jnp.float32)
-    lag, feature = np.divmod(parents.columns, design.features.shape[1])
-    rng = np.random.default_rng([seed, 13])
-    n = len(parents.targets)
-    usable = [
-        design.complete(int(t), parents.columns[i][parents.mask[:, i].any(0)])
-        for i, t in enumerate(parents.targets)
-    ]
-    train_rows = np.zeros((members, n, len(design.rows)), np.int32)
-    held_rows = np.zeros((n, MOST_HELD), np.int32)
-    for i in range(n):
-        rows, held = design.rows[usable[i] & ~design.held], design.rows[usable[i] & design.held]
-        held = held if len(held) else rows
-        if not len(rows):
-            raise DataError(
-                f"variable number {int(parents.targets[i])} and all its parents are never logged "
-                "together, so it cannot be learned. Fill the gaps or drop the variable."
-            )
-        held_rows[i] = rng.choice(held, MOST_HELD)
-        units = design.unit[usable[i] & ~design.held]
-        for m in range(members):
-            drawn = rng.choice(np.unique(units), len(np.unique(units)))
-            counts = np.bincount(drawn, minlength=units.max() + 1)[units]
-            train_rows[m, i] = rng.choice(rows, len(design.rows), p=counts / counts.sum())
-    pool = jnp.asarray(train_rows)
-    shared = jnp.asarray(lag), jnp.asarray(feature), jnp.asarray(parents.targets)
-
-    names = ("skip", "weight1", "bias1", "weight2", "bias2")
-
-    def score(params, rows, mask):
-        """Mean negative log likelihood per target of one member; rows (n, b)."""
-        one = jax.tree.map(lambda leaf: leaf[0], bank)
-        own = renewed(one, {**params, "mask": mask})
-        x = features[rows.T[:, :, None] - shared[0], shared[1]] * mask
-        y = values[rows.T, shared[2]]
-        return -jax.vmap(lambda a, b: own.log_prob(a, b, b))(x, y).mean(0)
-
+    bank, rows = _start(parents, levels, seed), _Rows.of(design, parents, seed)
+    loss = _loss(design, parents, bank)
+    pool, held = jnp.asarray(rows.train), jnp.asarray(rows.held)
     masks = jnp.asarray(parents.mask)
 
     def draw(key):
-        at = jax.random.randint(key, (members, n, BATCH), 0, pool.shape[-1])
+        at = jax.random.randint(key, (*pool.shape[:2], BATCH), 0, pool.shape[-1])
         return jnp.take_along_axis(pool, at, -1)
 
     params, record = train(
-        {name: getattr(bank, name) for name in names},
-        lambda p, rows: jax.vmap(score)(p, rows, masks),
+        {name: getattr(bank, name) for name in TRAINED},
+        lambda p, drawn: jax.vmap(loss)(p, drawn, masks),
         draw,
-        lambda p: jax.vmap(lambda q, m: score(q, jnp.asarray(held_rows), m))(p, masks),
+        lambda p: jax.vmap(lambda q, m: loss(q, held, m))(p, masks),
         budget=budget,
         key=jax.random.key(seed),
         track=track,

@@ -9,9 +9,9 @@ import numpy as np
 
 from doworld._core.progress import Progress
 from doworld.data import Role, Trajectories
-from doworld.mechanisms import AbstractBank, LinearBank, ensemble
-from doworld.model.choose import open_loop_likelihood
-from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank, wiring
+from doworld.mechanisms import AbstractBank
+from doworld.model.choose import likelihood_of, open_loop_rmse
+from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
 from doworld.model.design import Design, Parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.neural_fit import CHUNKS, NeuralSettings, fit_neural
@@ -146,10 +146,17 @@ def fit_continuous(
     wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
     if settings is not None and wanting and data.size >= FEWEST_ROWS:
         network = _neural(
-            data, plan, wire, starts, settings=settings, seed=seed, progress=progress, store=store
+            data,
+            plan,
+            wire(sets["linear"]),
+            starts,
+            settings=settings,
+            seed=seed,
+            progress=progress,
+            store=store,
         )
         sets["neural"] = (network,)
-    choice, fits = _select(data, plan, wire, sets, families=families, starts=starts, closed=closed)
+    choice, fits = _select(data, plan, wire, sets, families=families, starts=starts)
     at = {int(t): i for i, t in enumerate(plan.targets)}
     last = {i: {d: _final(f) for d, f in fits.items()} for i, fits in closed.items()}
     final = sets | _closed_sets(last, {i: _final(f) for i, f in best.items()}, plan)
@@ -175,7 +182,7 @@ def _closed_sets(
 def _neural(
     data: Design,
     plan: Parents,
-    wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
+    wired: Dynamics,
     starts: Rollouts,
     *,
     settings: NeuralSettings,
@@ -184,11 +191,10 @@ def _neural(
     store: Checkpoint,
 ) -> AbstractBank:
     track = progress.task("neural mechanisms", CHUNKS * len(starts.train))
-    seed_bank = linear_bank_like(plan)
     bank = fit_neural(
         data,
         plan,
-        wire((seed_bank,)),
+        wired,
         windows=starts.train,
         held=starts.held,
         train=_bootstrap_rows(data, len(plan.mask), seed),
@@ -200,13 +206,6 @@ def _neural(
     return fit_spread(data, plan, bank, seed=seed)
 
 
-def linear_bank_like(plan: Parents) -> AbstractBank:
-    """A bank of the same targets that stands in while a transition is wired."""
-    zero = np.zeros(plan.mask.shape, np.float32)
-    own = {"weight": zero, "bias": zero[..., 0], "sigma": zero[..., 0] + 1}
-    return ensemble(LinearBank, {**wiring(plan), **own})
-
-
 def _select(
     data: Design,
     plan: Parents,
@@ -215,31 +214,29 @@ def _select(
     *,
     families: dict[int, str],
     starts: Rollouts,
-    closed: dict[int, dict[int, Closed]],
 ) -> tuple[list[str], tuple[Fit, ...]]:
     """Per target the set whose open-loop forecast is most likely; one for all if the mix loses."""
     steps = max(starts.train)
     at = {int(t): i for i, t in enumerate(plan.targets)}
 
-    def scores(banks: tuple[AbstractBank, ...]) -> np.ndarray:
-        likely = open_loop_likelihood(data, wire(banks), starts.held, steps)[0]
-        return likely[plan.targets]
+    def errors(banks: tuple[AbstractBank, ...]) -> np.ndarray:
+        return open_loop_rmse(data, wire(banks), starts.held, steps)[:1][..., plan.targets]
 
-    table = {name: scores(banks) for name, banks in sets.items()}
+    rolled = {name: errors(banks) for name, banks in sets.items()}
+    table = {name: likelihood_of(rmse)[0] for name, rmse in rolled.items()}
     cost = {"linear": 0.0, "closed": SIMPLER, "neural": 2 * SIMPLER}
     names = list(sets)
     value = np.stack([table[n] - cost[n] for n in names])
     choice = [names[j] for j in value.argmax(0)]
     pure = names[int(np.nan_to_num(value, nan=-1e9).mean(1).argmax())]
-    mixed = len(set(choice)) > 1
-    if mixed and scores(_mix(sets, choice, at)).mean() < table[pure].mean() - SIMPLER:
-        choice = [pure] * len(choice)
+    chosen = errors(_mix(sets, choice, at)) if len(set(choice)) > 1 else rolled[choice[0]]
+    if likelihood_of(chosen).mean() < table[pure].mean() - SIMPLER:
+        choice, chosen = [pure] * len(choice), rolled[pure]
     fits = []
     for i, (target, picked) in enumerate(zip(plan.targets, choice, strict=True)):
         family = families[i] if picked == "closed" else picked
         shown = {families[i] if n == "closed" else n: float(table[n][i]) for n in reversed(names)}
-        rmse = min(f.rmse for f in closed[i].values())
-        fits.append(Fit(str(int(target)), family, shown, float(rmse)))
+        fits.append(Fit(str(int(target)), family, shown, float(chosen[0, 0, i])))
     return choice, tuple(fits)
 
 

@@ -1,16 +1,16 @@
 """From a log and a graph to the arrays that mechanisms are fitted on."""
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from doworld.data import Kind, Role, Trajectories
+from doworld.data.gaps import carried
 from doworld.graph import CausalGraph, Mark
 from doworld.mechanisms import Coding
 
-__all__ = ["Design", "Parents", "design", "member_graphs", "parents"]
+__all__ = ["Design", "Parents", "design", "encoded", "member_graphs", "parents"]
 
 Link = tuple[str, int]
 
@@ -118,17 +118,14 @@ def _scaling(log: Trajectories, values: np.ndarray) -> tuple[np.ndarray, np.ndar
     return center, scale
 
 
-def _fill(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Gaps filled forward within the episode, then by 0 (the mean)."""
-    filled = values.copy()
-    for a, b in pairwise(starts):
-        part = filled[a:b]
-        gap = np.isnan(part)
-        if gap.any():
-            last = np.where(gap, 0, np.arange(len(part))[:, None])
-            np.maximum.accumulate(last, axis=0, out=last)
-            part[:] = np.take_along_axis(part, last, 0)
-    return np.nan_to_num(filled, nan=0.0)
+def encoded(
+    rows: Float[np.ndarray, "*batch variables"],
+    variable: Int[np.ndarray, " features"],
+    level: Int[np.ndarray, " features"],
+) -> Float[np.ndarray, "*batch features"]:
+    """The features of each row as ``Coding.encode`` gives them, in NumPy; NaN stays NaN."""
+    read = rows[..., variable]
+    return np.where((level >= 0) & ~np.isnan(read), read == level, read)
 
 
 def _units(log: Trajectories, rows: np.ndarray) -> np.ndarray:
@@ -165,16 +162,14 @@ def design(log: Trajectories, lags: int, *, seed: int) -> Design:
     aligned = log.aligned
     center, scale = _scaling(log, aligned)
     scaled = (aligned - center) / scale
-    values = _fill(scaled, log.starts)
+    values = np.nan_to_num(carried(scaled, log.starts))  # before the first value, the mean
     coding = Coding.of(log.schema)
     rows = log.windows(lags + 1) + lags
     unit = _units(log, rows)
     held, kept = _parts(rows, unit, np.random.default_rng(seed))
     spared = rows[kept] if kept.any() else rows[held]
     rows, unit, held = rows[~kept], unit[~kept], held[~kept]
-    variable, level = np.asarray(coding.variable), np.asarray(coding.level)
-    read = values[:, variable]
-    features = np.where(level >= 0, (read == level).astype(float), read)
+    features = encoded(values, np.asarray(coding.variable), np.asarray(coding.level))
     observed = ~np.isnan(scaled)
     return Design(
         values=values,

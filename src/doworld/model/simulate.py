@@ -2,16 +2,14 @@
 
 from functools import partial
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from doworld._core.devices import over_devices
-from doworld.model.dynamics import Dynamics, Noise, World, abduct, rollout
+from doworld.model.dynamics import Dynamics, Noise, World, rollout
 
-__all__ = ["bucket", "recover_noise", "simulate"]
+__all__ = ["bucket", "simulate"]
 
 
 def bucket(size: int, smallest: int = 8) -> int:
@@ -51,18 +49,3 @@ def simulate(
     """
     devices, size = jax.local_device_count(), worlds.exogenous.shape[0]
     return _simulate(dynamics, worlds, noise, devices if size % devices == 0 and size >= 64 else 1)
-
-
-@eqx.filter_jit
-def recover_noise(
-    dynamics: Dynamics,
-    window: Float[Array, "lags variables"],
-    rows: Float[Array, "steps variables"],
-    key: PRNGKeyArray,
-) -> Noise:
-    """The noise that produced logged rows under every member; leaves (members, steps, n, w)."""
-    members = jnp.arange(dynamics.members)
-    return jax.lax.map(
-        lambda pair: abduct(dynamics, pair[0], window, rows, jax.random.fold_in(key, pair[1])),
-        (dynamics.banks, members),
-    )

@@ -31,8 +31,11 @@ from doworld.model.world import Calibration, Fit, Reference, WorldModel
 
 __all__ = ["FORMAT", "load", "save"]
 
-FORMAT = 1
+FORMAT = 2
 """Version of the file format; a reader refuses a newer one."""
+
+OLDEST = 2
+"""The oldest version that is read. Before, what a log cannot tell stood only in words."""
 
 MOST_BYTES = 2_000_000_000
 FAMILIES: dict[str, type[AbstractBank]] = {
@@ -133,6 +136,12 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
         raise ModelFileError(
             f"{head_path} has format {head['format']}, and this version reads up to {FORMAT}. "
             "Update doworld, or save the model with the older version."
+        )
+    if head["format"] < OLDEST:
+        raise ModelFileError(
+            f"{head_path} has format {head['format']}, which does not hold what its log cannot "
+            "tell, so answers would give numbers that nothing supports. Learn the model again "
+            "from its log."
         )
     weights = weights_path.read_bytes()
     if head.pop("digest", None) != _digest(head, weights):

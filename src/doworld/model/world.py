@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
-from doworld.data import Episode, Schema
+from doworld.data import Schema
 from doworld.graph import CausalGraph
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
@@ -15,7 +15,12 @@ __all__ = ["Calibration", "Fit", "Reference", "WorldModel"]
 
 @dataclass(frozen=True)
 class Fit:
-    """How one variable's mechanism was chosen: family and held-out score of every candidate."""
+    """How one variable's mechanism was chosen: family and held-out score of every candidate.
+
+    ``one_step_nrmse`` is the chosen mechanism's own error on held-out rows, one row ahead, over the
+    variable's standard deviation; NaN for levels. A known law learns nothing from the log, so all
+    its rows count.
+    """
 
     variable: str
     family: str
@@ -73,7 +78,8 @@ class WorldModel:
         fits: how each mechanism was chosen.
         reference, calibration: for support and intervals.
         baseline: the linear model that ``evaluate`` shows beside this one.
-        rows: transitions that it was learned from.
+        rows: transitions of the log that it was learned from, held-out ones among them: they
+            choose the families and calibrate the intervals.
         notes: what was decided from the data, in words.
     """
 
@@ -108,13 +114,3 @@ class WorldModel:
         from doworld.model.store import save
 
         save(self, folder)
-
-    def check_episode(self, episode: Episode) -> None:
-        """Raises ``SchemaError`` where an episode's variables are not this model's."""
-        from doworld._core.errors import SchemaError
-
-        if episode.schema.names != self.schema.names:
-            raise SchemaError(
-                f"the episode has the variables {', '.join(episode.schema.names)}, but the model "
-                f"was learned on {', '.join(self.schema.names)}. Read it with the same roles."
-            )

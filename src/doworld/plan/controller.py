@@ -55,6 +55,7 @@ class Controller:
         self._states = model.schema.of(Role.STATE)
         self._at = np.array(model.schema.positions(Role.STATE))
         self._columns = np.asarray(actions.space.columns)
+        self._late = np.asarray(actions.space.late) > 0
         self._context = {
             model.schema.position(n): model.schema[n].code(v) for n, v in context.items()
         }
@@ -77,6 +78,7 @@ class Controller:
             variable = _context_of(self._model, name)
             self._context[variable] = self._model.schema[name].code(value)
         self._rows.clear()
+        self._begun = np.full(int(self._late.sum()), np.nan)
         self._belief = blank(self._actions.space, self._horizon, self._planner.elites)
         self._mode, self._steps = AFRESH, 0
         self.plan: dict[str, np.ndarray] = {}
@@ -111,6 +113,7 @@ class Controller:
         row = np.full(len(schema), np.nan)
         for at, value in self._context.items():
             row[at] = value
+        row[self._columns[self._late]] = self._begun
         if isinstance(observation, Mapping):
             for name, value in observation.items():
                 row[schema.position(name)] = schema[name].code(value)
@@ -131,7 +134,9 @@ class Controller:
         plan = best.astype(np.float64) * scale + center
         self.plan = {n: plan[:, i] for i, n in enumerate(names)}
         self.cost, self.violation = float(score.cost), float(score.violation)
-        self._rows[-1][self._columns] = plan[0]
+        # an action that acts within its own row stands in the row that it brings about
+        self._rows[-1][self._columns[~self._late]] = plan[0, ~self._late]
+        self._begun = plan[0, self._late]
         kinds = [schema[n].kind for n in names]
         if len(names) == 1 and kinds[0] is not Kind.CONTINUOUS:
             return round(plan[0, 0])

@@ -73,7 +73,7 @@ class Why(BaseModel):
     Attributes:
         support: whether the question stays inside the data, and what leaves it first.
         outside: the first row that is outside the data; None where all rows are inside.
-        rows: transitions that the model was learned from.
+        rows: transitions of the log that the model was learned from.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -4,6 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from doworld.query.plain import Names, Plain
+
 __all__ = ["Band", "Goal"]
 
 
@@ -27,7 +29,7 @@ class Band(BaseModel):
 Range = Annotated[Band, BeforeValidator(_band)]
 
 
-class Goal(BaseModel):
+class Goal(Plain):
     """An objective over the rows 1…horizon of a plan, as data.
 
     cost = Σ_t γᵗ [ Σ_v w_v ((z_v − target_v)/s_v)² + Σ_v w_v·(distance to band_v / s_v)²
@@ -48,13 +50,11 @@ class Goal(BaseModel):
     60.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     target: dict[str, float | str | bool] = Field(default_factory=dict)
     keep: dict[str, Range] = Field(default_factory=dict)
     limit: dict[str, Range] = Field(default_factory=dict)
-    maximise: tuple[str, ...] = ()
-    minimise: tuple[str, ...] = ()
+    maximise: Names = ()
+    minimise: Names = ()
     weight: dict[str, float] = Field(default_factory=dict)
     discount: float = Field(default=1.0, gt=0, le=1)
     final: float = Field(default=1.0, ge=0)

@@ -1,18 +1,24 @@
 """What is done to a variable: set, shift or scale it, at given times or throughout."""
 
-from collections.abc import Iterable
-from typing import Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
-__all__ = ["Intervention", "Scale", "Set", "Shift"]
+from doworld.query.plain import Plain
+
+__all__ = ["Intervention", "Interventions", "Scale", "Set", "Shift"]
+
+_ABSENT: Any = object()
 
 
-class _Intervention(BaseModel):
+def _stated(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not _ABSENT}
+
+
+class _Intervention(Plain):
     """``at`` counts rows from the query's start (row 0 is the given state); None: throughout."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     variable: str
     at: tuple[int, ...] | None = None
@@ -35,8 +41,10 @@ class Set(_Intervention):
     kind: Literal["set"] = "set"
     value: float | str | bool
 
-    def __init__(self, variable: str, value: float | str | bool, *, at=None, **extra) -> None:
-        super().__init__(**{"variable": variable, "value": value, "at": at, **extra})
+    def __init__(
+        self, variable: str = _ABSENT, value: float | str | bool = _ABSENT, *, at=None, **extra
+    ) -> None:
+        super().__init__(**_stated(variable=variable, value=value, at=at, **extra))
 
 
 class Shift(_Intervention):
@@ -45,8 +53,8 @@ class Shift(_Intervention):
     kind: Literal["shift"] = "shift"
     by: float
 
-    def __init__(self, variable: str, by: float, *, at=None, **extra) -> None:
-        super().__init__(**{"variable": variable, "by": by, "at": at, **extra})
+    def __init__(self, variable: str = _ABSENT, by: float = _ABSENT, *, at=None, **extra) -> None:
+        super().__init__(**_stated(variable=variable, by=by, at=at, **extra))
 
 
 class Scale(_Intervention):
@@ -55,8 +63,18 @@ class Scale(_Intervention):
     kind: Literal["scale"] = "scale"
     factor: float
 
-    def __init__(self, variable: str, factor: float, *, at=None, **extra) -> None:
-        super().__init__(**{"variable": variable, "factor": factor, "at": at, **extra})
+    def __init__(
+        self, variable: str = _ABSENT, factor: float = _ABSENT, *, at=None, **extra
+    ) -> None:
+        super().__init__(**_stated(variable=variable, factor=factor, at=at, **extra))
 
 
 Intervention = Annotated[Set | Shift | Scale, Field(discriminator="kind")]
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, _Intervention | Mapping) else value
+
+
+Interventions = Annotated[tuple[Intervention, ...], BeforeValidator(_several)]
+"""What is done; a single intervention needs no list."""

@@ -2,25 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
-from doworld.query.given import Given
+from doworld.query.given import Given, Planned
 from doworld.query.goal import Goal
-from doworld.query.intervention import Intervention
+from doworld.query.intervention import Interventions
+from doworld.query.plain import Names, Plain, mistake
 
 __all__ = ["Counterfactual", "Do", "Plan", "Predict", "Query"]
 
 
-def _names(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
-
-
-class _Question(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Question(Plain):
     target: Names = ()
     level: float = Field(default=0.9, gt=0, lt=1)
     samples: int = Field(default=256, ge=1, le=100_000)
@@ -34,7 +26,7 @@ class Predict(_Question):
 
     kind: Literal["predict"] = "predict"
     given: Given
-    planned: dict[str, tuple[float | str | bool, ...]] = Field(default_factory=dict)
+    planned: Planned = Field(default_factory=dict)
     horizon: int = Field(default=20, ge=1, le=100_000)
 
 
@@ -43,8 +35,8 @@ class Do(_Question):
 
     kind: Literal["do"] = "do"
     given: Given
-    interventions: tuple[Intervention, ...]
-    planned: dict[str, tuple[float | str | bool, ...]] = Field(default_factory=dict)
+    interventions: Interventions
+    planned: Planned = Field(default_factory=dict)
     horizon: int = Field(default=20, ge=1, le=100_000)
 
 
@@ -56,18 +48,16 @@ class Counterfactual(_Question):
 
     kind: Literal["counterfactual"] = "counterfactual"
     episode: Given
-    interventions: tuple[Intervention, ...]
+    interventions: Interventions
 
 
-class _Search(BaseModel):
+class _Search(Plain):
     """What planners share; a search runs on the model's ensemble, so its size is its cost.
 
     Attributes:
         draws: futures that every plan is judged by, spread over the ensemble's members.
         pessimism: κ in mean + κ·standard deviation of the members' expected costs.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     draws: int = Field(default=5, ge=1, le=10_000)
     pessimism: float = Field(default=0.0, ge=0)
@@ -158,19 +148,20 @@ class Plan(_Question):
     planner: Planner = Field(
         default_factory=lambda: ICEM(population=512, elites=32, iterations=16, draws=8)
     )
-    planned: dict[str, tuple[float | str | bool, ...]] = Field(default_factory=dict)
-    warm_start: dict[str, tuple[float | str | bool, ...]] | None = None
+    planned: Planned = Field(default_factory=dict)
+    warm_start: Planned | None = None
 
 
 Query = Annotated[Predict | Do | Counterfactual | Plan, Field(discriminator="kind")]
 
 
 def parse(data: Any) -> Predict | Do | Counterfactual | Plan:
-    """A query from plain data, by its ``kind``; raises pydantic's ``ValidationError``.
+    """A query from plain data, by its ``kind``; raises ``QueryError``.
 
     >>> parse({"kind": "predict", "given": {"x": 1.0}}).horizon
     20
     """
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Query).validate_python(data)
+    try:
+        return TypeAdapter(Query).validate_python(data)
+    except ValidationError as error:
+        raise mistake("the question", error) from None

@@ -154,7 +154,7 @@ def _grounds(answer: "Answer") -> Iterable:
         for line in why.assumptions:
             yield Padding(Text(f"· {line}"), (0, 0, 0, 1))
     if why.rows:
-        yield Text(f"Learned from {why.rows:,} transitions.", style="dim")
+        yield Text(f"Learned from a log of {why.rows:,} transitions.", style="dim")
 
 
 def plain(answer: "Answer", width: int = WIDTH) -> str:

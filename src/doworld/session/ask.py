@@ -33,15 +33,9 @@ def _answer(query: Any, model: WorldModel, seed: int) -> Answer:
 
 @_answer.register
 def _(query: dict, model: WorldModel, seed: int) -> Answer:
-    from pydantic import ValidationError
-
     from doworld.query.queries import parse
 
-    try:
-        parsed = parse(query)
-    except ValidationError as error:
-        raise QueryError(f"the question is not well formed: {error}") from None
-    return _answer(parsed, model, seed)
+    return _answer(parse(query), model, seed)
 
 
 @_answer.register

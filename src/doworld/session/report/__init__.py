@@ -11,7 +11,6 @@ from doworld.session.report.sections import fit_section as fit_section
 from doworld.session.report.sections import graph_section as graph_section
 from doworld.session.report.sections import learned_section as learned_section
 from doworld.session.report.sections import notes_section as notes_section
-from doworld.session.report.sections import table_section as table_section
 from doworld.session.report.whole import answer_report as answer_report
 from doworld.session.report.whole import model_report as model_report
 from doworld.session.report.whole import tour_report as tour_report

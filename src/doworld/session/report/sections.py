@@ -1,6 +1,6 @@
 """The parts of a report: graph, fit, calibration, answers, notes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,6 @@ __all__ = [
     "fit_section",
     "graph_section",
     "notes_section",
-    "table_section",
 ]
 
 TITLES = {
@@ -39,17 +38,16 @@ TITLES = {
 MOST_NODES, MOST_LINES = 26, 110
 
 
-def table_section(
-    title: str, head: Sequence[str], rows: Sequence[Sequence[object]], *, lead: str = ""
+def notes_section(
+    graph: CausalGraph, notes: Iterable[str], *, title: str = "Notes and warnings"
 ) -> Section:
-    """A section that is one table of text."""
-    return Section(title, table(head, rows, text=range(len(head))), lead)
-
-
-def notes_section(notes: Iterable[str], *, title: str = "Notes and warnings") -> Section:
-    """What was decided from the data, and what to mind."""
-    items = "".join(f"<li>{esc(n)}</li>" for n in dict.fromkeys(notes))
-    return Section(title, f"<ul>{items}</ul>" if items else paragraph("None."))
+    """What the log cannot tell and how to mend it, then what was decided from the data."""
+    forbidden = dict.fromkeys(fact.note for fact in graph.unidentified)
+    parts = [callout(note, "warn") for note in forbidden]
+    rest = [n for n in dict.fromkeys((*graph.notes, *notes)) if n not in forbidden]
+    if rest:
+        parts.append(f"<ul>{''.join(f'<li>{esc(n)}</li>' for n in rest)}</ul>")
+    return Section(title, "".join(parts) or paragraph("None."))
 
 
 def graph_section(
@@ -260,7 +258,7 @@ def _grounds(answer: Answer) -> str:
     if why.weakest_edge:
         items.append(f"weakest edge relied on: {why.weakest_edge}")
     if why.rows:
-        items.append(f"learned from {why.rows:,} transitions")
+        items.append(f"learned from a log of {why.rows:,} transitions")
     body = "".join(f"<li>{esc(i)}</li>" for i in items)
     edges = "".join(f"<li>{esc(e)}</li>" for e in why.edges)
     more = f"<h3>Edges relied on</h3><ul>{edges}</ul>" if edges else ""

@@ -22,13 +22,13 @@ def model_report(
     """What a model has learned: graph, mechanisms, fit, calibration, notes."""
     schema = model.schema
     intro = (
-        f"A causal world model of {len(schema)} variables, learned from {model.rows:,} "
-        f"transitions. It knows {len(model.graph.links)} edges."
+        f"A causal world model of {len(schema)} variables, learned from a log of "
+        f"{model.rows:,} transitions. It knows {len(model.graph.links)} edges."
     )
     sections = [graph_section(model.graph, schema), learned_section(model)]
     if evaluation is not None:
         sections.append(fit_section(evaluation))
-    sections += [calibration_section(model), notes_section((*model.graph.notes, *model.notes))]
+    sections += [calibration_section(model), notes_section(model.graph, model.notes)]
     return Report(title, intro, tuple(sections))
 
 
@@ -60,7 +60,7 @@ def tour_report(tour: Any) -> Report:
         learned_section(tour.model),
         calibration_section(tour.model),
         *(answer_section(a, title=titles.get(n, "")) for n, a in tour.answers.items()),
-        notes_section((*tour.log.notes, *tour.graph.notes, *tour.model.notes)),
+        notes_section(tour.graph, (*tour.log.notes, *tour.model.notes)),
     ]
     kind = "good" if whole else "bad"
     badge = f'<span class="pill {kind}">{kept} of {len(tour.checks)} promises kept</span>'
