@@ -19,6 +19,7 @@ from doworld.model.calibrate import calibrate, held_out
 from doworld.model.closed import wiring
 from doworld.model.design import Parents
 from doworld.model.learn import Settings, fit, plan_of
+from doworld.model.wiring import Wiring
 from doworld.model.world import Fit, WorldModel
 
 __all__ = ["fit_monolith"]
@@ -82,7 +83,7 @@ def fit_monolith(
     bank = eqx.tree_at(lambda b: b.sigma, bank, sigma)
     names = [log.schema.names[int(t)] for t in plan.targets]
     fits = tuple(Fit(n, "monolith", {}, float("nan")) for n in names)
-    dynamics = eqx.tree_at(lambda d: d.banks, frame.dynamics, (bank,))
+    dynamics = Wiring(log, graph, data)((bank,))
     calibration = calibrate(log, dynamics, held_out(log, data, data.kept, seed=seed))
     return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits)
 
