@@ -9,13 +9,13 @@ import numpy as np
 
 from doworld._core.progress import Progress
 from doworld.data import Role, Trajectories
-from doworld.mechanisms import AbstractBank
+from doworld.mechanisms import AbstractBank, NeuralBank
 from doworld.model.choose import likelihood_of, open_loop_rmse
 from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
 from doworld.model.design import Design, Parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.neural_fit import CHUNKS, NeuralSettings, fit_neural
-from doworld.model.spread_fit import fit_spread
+from doworld.model.spread_fit import fit_spread, with_spread_of
 from doworld.model.training import Checkpoint
 from doworld.model.world import Fit
 
@@ -39,11 +39,12 @@ class Rollouts:
     """Where open-loop rollouts of each training length may start, and the held-out ones.
 
     ``train`` maps numbers of steps, ascending, to rows 0; ``held`` are rows 0 of held-out rollouts
-    of the longest length.
+    of the longest length, and ``every`` those of all rollouts of that length.
     """
 
     train: dict[int, np.ndarray]
     held: np.ndarray
+    every: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +87,7 @@ def rollouts(log: Trajectories, data: Design, settings: NeuralSettings) -> Rollo
         longest = max(1, longest // 2)
     if not len(held):
         held = train[longest]
-    return Rollouts(train, held[:: max(1, len(held) // 400)][:400])
+    return Rollouts(train, held[:: max(1, len(held) // 400)][:400], first)
 
 
 def _bootstrap_rows(data: Design, members: int, seed: int) -> list[np.ndarray]:
@@ -142,10 +143,15 @@ def fit_continuous(
     }
     sets = _closed_sets(closed, best, plan)
     families = {i: "linear" if f.degree == 1 else "polynomial" for i, f in best.items()}
+    final = _closed_sets(
+        {i: {d: _final(f) for d, f in fits.items()} for i, fits in closed.items()},
+        {i: _final(f) for i, f in best.items()},
+        plan,
+    )
     starts = rollouts(log, data, settings or NeuralSettings())
     wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
     if settings is not None and wanting and data.size >= FEWEST_ROWS:
-        network = _neural(
+        network, last = _neural(
             data,
             plan,
             wire(sets["linear"]),
@@ -155,11 +161,9 @@ def fit_continuous(
             progress=progress,
             store=store,
         )
-        sets["neural"] = (network,)
+        sets["neural"], final["neural"] = (network,), (last,)
     choice, fits = _select(data, plan, wire, sets, families=families, starts=starts)
     at = {int(t): i for i, t in enumerate(plan.targets)}
-    last = {i: {d: _final(f) for d, f in fits.items()} for i, fits in closed.items()}
-    final = sets | _closed_sets(last, {i: _final(f) for i, f in best.items()}, plan)
     return Continuous(_mix(final, choice, at), _mix(sets, choice, at), fits)
 
 
@@ -189,21 +193,23 @@ def _neural(
     seed: int,
     progress: Progress,
     store: Checkpoint,
-) -> AbstractBank:
-    track = progress.task("neural mechanisms", CHUNKS * len(starts.train))
-    bank = fit_neural(
+) -> tuple[NeuralBank, NeuralBank]:
+    track = progress.task("neural mechanisms", CHUNKS * len(starts.train) + 1)
+    trial, final = fit_neural(
         data,
         plan,
         wired,
         windows=starts.train,
         held=starts.held,
+        every=starts.every,
         train=_bootstrap_rows(data, len(plan.mask), seed),
         settings=settings,
         seed=seed,
         track=track,
         checkpoint=store,
     )
-    return fit_spread(data, plan, bank, seed=seed)
+    trial = fit_spread(data, plan, trial, seed=seed)
+    return trial, with_spread_of(trial, final)
 
 
 def _select(

@@ -52,6 +52,9 @@ class NeuralSettings:
 CHUNKS = 3
 """Times per stage that held-out rollouts are scored and a checkpoint is written."""
 
+LAST = 0.3
+"""Rate of the last updates, which learn from held-out rollouts too, in the last stage's."""
+
 TRAINED = ("skip", "weight1", "bias1", "weight2", "bias2", "weight3", "bias3")
 
 
@@ -253,20 +256,21 @@ def fit_neural(
     *,
     windows: dict[int, np.ndarray],
     held: np.ndarray,
+    every: np.ndarray,
     train: list[np.ndarray],
     settings: NeuralSettings,
     seed: int,
     track: Track,
     checkpoint: Checkpoint,
-) -> NeuralBank:
-    """The bank of all continuous targets, trained on open-loop rollouts.
+) -> tuple[NeuralBank, NeuralBank]:
+    """The bank of all continuous targets, and the same once it has learned from every rollout.
 
     ``dynamics`` wires the rollout: its ``order`` is the level of the targets and −1 elsewhere, so
     that all else is read from the log. ``windows`` maps each stage's number of steps to the rows 0
-    of training rollouts, ``held`` are rows 0 of held-out rollouts of the longest stage, ``train``
-    the bootstrap rows of each member for the ridge start.
+    of training rollouts, ``held`` are rows 0 of held-out rollouts of the longest stage, ``every``
+    those of all rollouts of that length, ``train`` the bootstrap rows of each member for the ridge
+    start.
     """
-    members = len(parents.mask)
     bank = _start(design, parents, train, settings, seed)
     values = jnp.asarray(design.values, jnp.float32)
     problem = _Problem(dynamics, values, jnp.asarray(design.observed, jnp.float32))
@@ -280,20 +284,10 @@ def fit_neural(
     if stored is not None:
         state, done = stored
         track.advance(done)
-    rng = np.random.default_rng([seed, 29])
+    stages = _stages(design, parents, windows, settings, seed)
     count = 0
-    for stage, (steps, (_, batch, most)) in enumerate(
-        zip(windows, settings.stages[-len(windows) :], strict=True)
-    ):
-        drawn = [_bootstrap(design, windows[steps], rng) for _ in range(members)]
-        counts = np.array([len(d) for d in drawn])
-        starts = jnp.asarray(np.stack([np.resize(d, counts.max()) for d in drawn]))
-        weight = _persistence(design, parents.targets, windows[steps], steps)
-        weight = jnp.asarray(np.broadcast_to(weight, (steps, weight.shape[1])), jnp.float32)
-        updates = _affordable(settings, most, batch * steps * members, parents)
-        rates = _rates(settings, stage, updates)
-        size = -(-updates // CHUNKS)
-        for c in range(0, updates, size):
+    for stage in stages:
+        for rates in stage.chunks:
             count += 1
             if count <= done:
                 continue
@@ -301,14 +295,87 @@ def fit_neural(
                 state,
                 chunk,
                 score,
-                data=(starts, jnp.asarray(counts), weight),
-                rates=jnp.asarray(rates[c : c + size], jnp.float32),
+                data=(*_stacked(stage.starts), stage.weight),
+                rates=rates,
                 key=jax.random.fold_in(jax.random.key(seed), count),
-                batch=batch,
+                batch=stage.batch,
             )
             checkpoint.save("neural", state, count)
             track.advance(1, note=f"held-out error {float(state.score.mean()):.3f}")
-    return renewed(bank, state.best)
+    if done <= count:
+        last, more = stages[-1], np.setdiff1d(every, windows[longest])
+        final = _carry_on(
+            state.best,
+            chunk,
+            settings,
+            data=(*_stacked([np.concatenate([s, more]) for s in last.starts]), last.weight),
+            rates=LAST * last.chunks[0],
+            key=jax.random.fold_in(jax.random.key(seed), count + 1),
+            batch=last.batch,
+        )
+        state = eqx.tree_at(lambda s: s.average, state, final)
+        checkpoint.save("neural", state, count + 1)
+        track.advance(1)
+    return renewed(bank, state.best), renewed(bank, state.average)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stage:
+    """Rollouts of one length: each member's rows 0, and the rates of each chunk of updates."""
+
+    starts: list[np.ndarray]
+    weight: Float[Array, "steps n"]
+    chunks: list[np.ndarray]
+    batch: int
+
+
+def _stages(
+    design: Design,
+    parents: Parents,
+    windows: dict[int, np.ndarray],
+    settings: NeuralSettings,
+    seed: int,
+) -> list[_Stage]:
+    rng, members, out = np.random.default_rng([seed, 29]), len(parents.mask), []
+    asked = settings.stages[-len(windows) :]
+    for number, ((steps, starts), (_, batch, most)) in enumerate(
+        zip(windows.items(), asked, strict=True)
+    ):
+        weight = _persistence(design, parents.targets, starts, steps)
+        updates = _affordable(settings, most, batch * steps * members, parents)
+        rates = _rates(settings, number, updates).astype(np.float32)
+        size = -(-updates // CHUNKS)
+        out.append(
+            _Stage(
+                starts=[_bootstrap(design, starts, rng) for _ in range(members)],
+                weight=jnp.asarray(np.broadcast_to(weight, (steps, weight.shape[1])), jnp.float32),
+                chunks=[rates[c : c + size] for c in range(0, updates, size)],
+                batch=batch,
+            )
+        )
+    return out
+
+
+def _carry_on(
+    params: dict,
+    chunk,
+    settings: NeuralSettings,
+    *,
+    data: tuple,
+    rates: Float[np.ndarray, " updates"],
+    key: PRNGKeyArray,
+    batch: int,
+) -> dict:
+    """The parameters after a last, gentle chunk of updates."""
+    moments = jax.vmap(_optimiser(settings).init)(params)
+    return chunk((params, moments, params), data, jnp.asarray(rates), key, batch)[2]
+
+
+def _stacked(starts: list[np.ndarray]) -> tuple[Int[Array, "members w"], Int[Array, " members"]]:
+    """Each member's rows 0, repeated up to the longest list, and how many there are of its own."""
+    counts = np.array([len(own) for own in starts])
+    rows = np.stack([np.resize(own, counts.max()) for own in starts])
+    return jnp.asarray(rows), jnp.asarray(counts)
 
 
 def _advance(
@@ -317,12 +384,12 @@ def _advance(
     score,
     *,
     data: tuple,
-    rates: Float[Array, " c"],
+    rates: Float[np.ndarray, " updates"],
     key: PRNGKeyArray,
     batch: int,
 ) -> _State:
     carried = (state.params, state.moments, state.average)
-    params, moments, average = chunk(carried, data, rates, key, batch)
+    params, moments, average = chunk(carried, data, jnp.asarray(rates), key, batch)
     now = score(average)
     better = now < state.score
 
