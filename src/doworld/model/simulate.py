@@ -12,6 +12,10 @@ from doworld.model.dynamics import Dynamics, Noise, World, rollout
 __all__ = ["bucket", "simulate"]
 
 
+AT_ONCE = 256
+"""Worlds that a core steps together: more of them no longer fit its cache."""
+
+
 def bucket(size: int, smallest: int = 8) -> int:
     """The next power of two: shapes come in few sizes, so new questions do not recompile.
 
@@ -27,7 +31,12 @@ def _simulate(
 ) -> Float[Array, "members batch steps variables"]:
     def batch(dynamics: Dynamics, worlds: World, noise: Noise):
         def member(banks):
-            return jax.vmap(lambda w, n: rollout(dynamics, banks, w, n))(worlds, noise)
+            def run(own: tuple[World, Noise]):
+                return rollout(dynamics, banks, *own)
+
+            if worlds.exogenous.shape[0] <= AT_ONCE:
+                return jax.vmap(run)((worlds, noise))
+            return jax.lax.map(run, (worlds, noise), batch_size=AT_ONCE)
 
         return jax.lax.map(member, dynamics.banks)
 
