@@ -193,38 +193,38 @@ def hvac_log(city: str, *, lead: bool) -> dw.Trajectories:
     )
 
 
-def hvac(seeds: int) -> list[Row]:
+def hvac(seeds: int, *, lead: bool) -> list[Row]:
+    """Each city asked with the other's model; ``lead`` as in ``hvac_log``."""
     rows = []
-    for lead in (False, True):
-        for train_city, test_city in (("Atlanta", "Buffalo"), ("Buffalo", "Atlanta")):
-            train, test = (hvac_log(c, lead=lead) for c in (train_city, test_city))
-            linear = [arx(train, test, 3, 60, 30, r) for r in (1e-3, 1.0, 100.0)]
-            best = min(float(np.mean([t[n] for n in SIX])) for t in linear)
-            scores, started = [], time.perf_counter()
-            for seed in range(seeds):
-                model = dw.learn(train, seed=seed)
-                table = dw.evaluate(model, test, horizon=60, stride=30, seed=seed).frame()
-                own = table.filter(pl.col("variable").is_in(SIX))
-                scores.append(float(own["nrmse"].mean()))  # type: ignore[arg-type]
-                still = float(own["nrmse_persistence"].mean())  # type: ignore[arg-type]
-                cover = float(own["coverage"].mean())  # type: ignore[arg-type]
-            inputs = "inputs of the row itself" if lead else "inputs of earlier rows"
-            rows.append(
-                Row(
-                    f"hvac {train_city} → {test_city}, 60 min, mean NRMSE of six, {inputs}",
-                    f"≤ {0.75 * best:.3f} (25 % below AR(3))",
-                    " ".join(f"{s:.3f}" for s in scores),
-                    max(scores) <= 0.75 * best,
-                    {
-                        "AR(3)": f"{best:.3f}",
-                        "persistence": f"{still:.3f}",
-                        "below AR(3)": f"{1 - np.mean(scores) / best:.0%}",
-                        "coverage": f"{cover:.0%}",
-                    },
-                    seeds,
-                    f"{(time.perf_counter() - started) / seeds:.0f} s a model",
-                )
+    for train_city, test_city in (("Atlanta", "Buffalo"), ("Buffalo", "Atlanta")):
+        train, test = (hvac_log(c, lead=lead) for c in (train_city, test_city))
+        linear = [arx(train, test, 3, 60, 30, r) for r in (1e-3, 1.0, 100.0)]
+        best = min(float(np.mean([t[n] for n in SIX])) for t in linear)
+        scores, started = [], time.perf_counter()
+        for seed in range(seeds):
+            model = dw.learn(train, seed=seed)
+            table = dw.evaluate(model, test, horizon=60, stride=30, seed=seed).frame()
+            own = table.filter(pl.col("variable").is_in(SIX))
+            scores.append(float(own["nrmse"].mean()))  # type: ignore[arg-type]
+            still = float(own["nrmse_persistence"].mean())  # type: ignore[arg-type]
+            cover = float(own["coverage"].mean())  # type: ignore[arg-type]
+        inputs = "inputs of the row itself" if lead else "inputs of earlier rows"
+        rows.append(
+            Row(
+                f"hvac {train_city} → {test_city}, 60 min, mean NRMSE of six, {inputs}",
+                f"≤ {0.75 * best:.3f} (25 % below AR(3))",
+                " ".join(f"{s:.3f}" for s in scores),
+                max(scores) <= 0.75 * best,
+                {
+                    "AR(3)": f"{best:.3f}",
+                    "persistence": f"{still:.3f}",
+                    "below AR(3)": f"{1 - np.mean(scores) / best:.0%}",
+                    "coverage": f"{cover:.0%}",
+                },
+                seeds,
+                f"{(time.perf_counter() - started) / seeds:.0f} s a model",
             )
+        )
     return rows
 
 
@@ -264,6 +264,7 @@ def tclab(seeds: int) -> list[Row]:
             for lags in (1, 2, 3, 8)
             for ridge in (1e-3, 1.0, 100.0)
         )
+        usual = float(np.mean(list(arx(train, test, 3, 100, 10, 1.0).values())))
         scores = []
         for seed in range(seeds):
             model = dw.learn(train, seed=seed)
@@ -272,10 +273,13 @@ def tclab(seeds: int) -> list[Row]:
         rows.append(
             Row(
                 f"tclab {train_name} → {test_name}, 100 rows of 3 s, mean NRMSE",
-                f"below AR with inputs ({best:.3f})",
+                f"below AR with inputs ({best:.3f}, the best of 12 on the test run)",
                 " ".join(f"{s:.3f}" for s in scores),
                 max(scores) < best,
-                {"persistence": f"{float(table['nrmse_persistence'].mean()):.3f}"},  # type: ignore[arg-type]
+                {
+                    "AR(3), ridge 1": f"{usual:.3f}",
+                    "persistence": f"{float(table['nrmse_persistence'].mean()):.3f}",  # type: ignore[arg-type]
+                },
                 seeds,
             )
         )
@@ -288,9 +292,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--seeds", type=int, default=1)
     options = parser.parse_args()
+    parts = {
+        "drone": drone,
+        "hvac": lambda seeds: hvac(seeds, lead=False) + hvac(seeds, lead=True),
+        "tclab": tclab,
+    }
     rows: list[Row] = []
     for name in options.which:
-        rows += {"drone": drone, "hvac": hvac, "tclab": tclab}[name](options.seeds)
+        rows += parts[name](options.seeds)
         show(name, rows, options.json)
 
 
