@@ -147,3 +147,20 @@ def test_worlds_of_the_log():
     np.testing.assert_array_equal(worlds.exogenous, truth)
     np.testing.assert_array_equal(worlds.gain, 1.0)
     np.testing.assert_array_equal(worlds.offset, 0.0)
+
+
+def test_each_variable_keeps_its_own_share_of_noise():
+    # what the model says of x's noise is four times too much, of w's it is right
+    rng, episodes = np.random.default_rng(0), []
+    for _ in range(40):
+        rows = np.zeros((60, 2))
+        for t in range(1, 60):
+            rows[t] = [0.9, 1.0] * rows[t - 1] + [0.25, 1.0] * rng.normal(size=2)
+        episodes.append(rows)
+    variables = (Variable("x"), Variable("w"))
+    weights = {"x": {("x", 1): 0.9}, "w": {("w", 1): 1.0}}
+    truth = by_hand.linear_world(variables, weights, sigma=1.0)
+    log = log_of(variables, episodes)
+    data = replace(design(log, 1, seed=0), values=log.values, center=np.zeros(2), scale=np.ones(2))
+    share = temper(truth.dynamics, held_out(log, data, data.rows[data.held], seed=0))
+    np.testing.assert_array_equal(share, [0.25, 1.0])

@@ -200,3 +200,32 @@ def test_a_bank_that_can_neither_abduct_nor_sample_noise_is_refused(heater):
     parts = {k: v for k, v in vars(heater).items() if k != "banks"}
     with pytest.raises(TypeError, match="InvertibleBank"):
         partial(Dynamics, **parts)(banks=(mute,))
+
+
+def test_mechanisms_are_evaluated_at_their_own_level_only(table):
+    order = np.asarray(table.order)
+    (bank,) = table.banks
+    targets = np.asarray(bank.targets)[0]
+    for level, ((start, stop),) in enumerate(table.spans):
+        assert set(np.flatnonzero(order == level)) <= set(targets[start:stop])
+    assert table.levels == order.max() + 1
+
+
+def test_the_order_of_a_banks_targets_does_not_matter(table):
+    turned = np.arange(np.asarray(table.banks[0].targets).shape[1])[::-1]
+    bank = jax.tree.map(lambda leaf: leaf[:, turned], table.banks[0])
+    other = Dynamics.of(
+        (bank,),
+        coding=table.coding,
+        order=np.asarray(table.order),
+        lower=np.asarray(table.lower),
+        upper=np.asarray(table.upper),
+        max_lag=table.max_lag,
+    )
+    size = len(table.order)
+    given = world(np.ones((1, size)), np.zeros((table.max_lag, size)))
+    noise = noise_of(table, steps=1)
+    same = tuple(n[..., turned, :] for n in noise)
+    np.testing.assert_allclose(
+        np.asarray(simulate(other, given, same)), np.asarray(simulate(table, given, noise)), 1e-6
+    )
