@@ -173,12 +173,17 @@ def actions(name: str, unit: str, values: Sequence[object], answer: Answer) -> s
     return frame.svg(body, title=name, side=unit, below=clock, labels=labels)
 
 
+MOST_LETTERS, LETTER = 30, 8.4
+"""Of a variable's name beside a chart: how many are shown, and how wide one is at most."""
+
+
 def errors(rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
     """Errors by variable: the model as a full dot, baselines as rings, on one axis."""
     kinds = list(dict.fromkeys(k for _, row in rows for k in row))
     values = [v for _, row in rows for v in row.values() if np.isfinite(v)]
     high = max([*values, 1e-9])
-    step, left, right, top = 30.0, 150.0, 24.0, 12.0
+    longest = min(max((len(name) for name, _ in rows), default=0), MOST_LETTERS)
+    step, left, right, top = 30.0, max(150.0, 24.0 + LETTER * longest), 24.0, 12.0
     height = top + step * len(rows) + 30
     width = 700.0
 
@@ -195,7 +200,7 @@ def errors(rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
         )
     for i, (name, row) in enumerate(rows):
         y = top + step * (i + 0.5)
-        shown = name if len(name) <= 19 else name[:18] + "…"
+        shown = name if len(name) <= MOST_LETTERS else name[: MOST_LETTERS - 1] + "…"
         there = [px(v) for v in row.values() if np.isfinite(v)]
         if there:
             parts.append(

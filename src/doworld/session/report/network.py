@@ -19,7 +19,7 @@ COLOURS = {
     Role.REWARD: "#7f46a8",
 }
 MISSED, EXTRA = "#b3362b", "#c22f8e"
-ROW, GAP, HEIGHT, LETTER = 74, 118, 36, 7.6
+ROW, GAP, HEIGHT, LETTER = 74, 118, 36, 8.3
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def drawing(graph: CausalGraph, schema: Schema, truth: CausalGraph | None = None
 
 
 def _size(name: str) -> float:
-    return min(max(len(name) * LETTER + 30, 74), 190)
+    return min(max(len(name) * LETTER + 30, 74), 214)
 
 
 def _places(
@@ -153,7 +153,7 @@ def _edge(line: _Line, plan: Layout, where: dict) -> tuple[str, float]:
         f'<text x="{x:.1f}" y="{y - 5:.1f}" font-size="11.5" text-anchor="middle" '
         'style="fill:#5b667a;paint-order:stroke;stroke:#fff;stroke-width:4px">'
         f"{esc(line.label)}</text>"
-        if line.label
+        if line.label and not line.doubtful
         else ""
     )
     return (
@@ -193,8 +193,13 @@ def _forward(route: tuple[Place, ...], where: dict) -> tuple[str, float, float, 
         reach = (c - a) * 0.42
         near, far = b + slopes[i] * reach, d - slopes[i + 1] * reach
         way.append(f"C{a + reach:.1f} {near:.1f} {c - reach:.1f} {far:.1f} {c:.1f} {d:.1f}")
-    middle = ((stops[0][0] + stops[1][0]) / 2, (stops[0][1] + stops[1][1]) / 2)
-    return " ".join(way), *middle, min(y for _, y in stops)
+    # before the middle, where lines that cross are still apart: t = 0.4 of the first cubic
+    (a, b), (c, d) = stops[:2]
+    reach = (c - a) * 0.42
+    weights = (0.216, 0.432, 0.288, 0.064)
+    x = np.dot(weights, (a, a + reach, c - reach, c))
+    y = np.dot(weights, (b, b + slopes[0] * reach, d - slopes[1] * reach, d))
+    return " ".join(way), float(x), float(y), min(y for _, y in stops)
 
 
 def _backward(line: _Line, where: dict) -> tuple[str, float, float, float]:
