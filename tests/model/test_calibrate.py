@@ -74,7 +74,7 @@ def test_wrong_sigma_is_corrected(sigma, wanted):
     scale = data.scale.mean()
     data = replace(data, values=(log.values / scale), center=np.zeros(4), scale=np.full(4, scale))
     dynamics = by_hand.heater(sigma=0.5 * sigma, scale=scale).dynamics
-    found = calibrate(log, dynamics, held_out(log, data, data.kept, seed=0))
+    found = calibrate(log, dynamics, held_out(log, data, 2, seed=0))
     np.testing.assert_allclose(np.median(found.inflation[:2]), wanted, rtol=0.3)
 
 
@@ -89,7 +89,7 @@ def sigma_of(dynamics):
 def test_noise_that_is_the_worlds_own_is_kept(model):
     log = linear_log((50,) * 60)
     data = design(log, 1, seed=0)
-    rollouts = held_out(log, data, data.rows[data.held], seed=0)
+    rollouts = held_out(log, data, 1, seed=0)
     np.testing.assert_array_equal(temper(model.dynamics, rollouts), 1.0)
 
 
@@ -103,7 +103,7 @@ def test_noise_of_measurement_is_turned_down():
     weights = {("x", k): w for k, w in zip((1, 2, 3, 4), (0.9, 0.4, 0.0, -0.3), strict=True)}
     truth = by_hand.linear_world((Variable("x"),), {"x": weights}, sigma=0.4)
     assert truth.graph.parents("x") == graph.parents("x")
-    share = temper(truth.dynamics, held_out(log, data, data.rows[data.held], seed=0))
+    share = temper(truth.dynamics, held_out(log, data, 1, seed=0))
     assert (share < 0.9).all()
     tempered = quieter(truth.dynamics, share)
     np.testing.assert_allclose(sigma_of(tempered), share * sigma_of(truth.dynamics), rtol=1e-5)
@@ -119,7 +119,7 @@ def test_too_few_windows_claim_nothing():
 def test_rollouts_reach_the_last_rows_of_episodes_and_no_further():
     log = linear_log((12, 40) * 30)
     data = design(log, 1, seed=0)
-    found = held_out(log, data, data.rows[data.held], seed=0)
+    found = held_out(log, data, 1, seed=0)
     assert found is not None
     assert not found.seen[:, -1].all()
     assert found.seen[:, 0, 0].all()
@@ -133,7 +133,7 @@ def test_levels_are_not_widened(model):
     variables = (replace(log.schema.variables[0], kind=Kind.BINARY), *log.schema.variables[1:])
     binary = replace(log, schema=replace(log.schema, variables=variables))
     data = design(log, 1, seed=0)
-    found = calibrate(binary, model.dynamics, held_out(log, data, data.kept, seed=0))
+    found = calibrate(binary, model.dynamics, held_out(log, data, 2, seed=0))
     np.testing.assert_array_equal(found.inflation[0], 1.0)
     assert np.isnan(found.coverage[0]).all()
     assert np.isfinite(found.coverage[2]).all()
@@ -162,5 +162,5 @@ def test_each_variable_keeps_its_own_share_of_noise():
     truth = by_hand.linear_world(variables, weights, sigma=1.0)
     log = log_of(variables, episodes)
     data = replace(design(log, 1, seed=0), values=log.values, center=np.zeros(2), scale=np.ones(2))
-    share = temper(truth.dynamics, held_out(log, data, data.rows[data.held], seed=0))
+    share = temper(truth.dynamics, held_out(log, data, 1, seed=0))
     np.testing.assert_array_equal(share, [0.25, 1.0])

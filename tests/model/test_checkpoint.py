@@ -18,7 +18,7 @@ QUICK = Settings(
     neural=NeuralSettings(hidden=4, horizon=4, stages=((0.5, 16, 20), (1.0, 8, 20))),
     budget=Budget(steps=80, chunk=20, patience=2),
 )
-CHUNKS = {"neural": 7, "categorical": 4}
+CHUNKS = {"neural": 6, "categorical": 4}
 
 
 class Watch:

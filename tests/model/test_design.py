@@ -119,7 +119,7 @@ def test_rewards_stand_in_the_row_they_arrive_in():
     assert not data.observed[[0, 4], 2].any()
 
 
-@pytest.mark.parametrize("lengths", [(9,) * 40, (3, 20) * 15])
+@pytest.mark.parametrize("lengths", [(9,) * 40, (5, 20) * 25])
 def test_hold_out_and_bootstrap_take_whole_episodes(lengths):
     log = log_of(TWO, numbered(lengths))
     data = design(log, 1, seed=0)

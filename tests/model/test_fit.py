@@ -22,7 +22,6 @@ from model_worlds import (
 )
 
 from doworld._core.errors import DataError, GraphError, SchemaError, UnknownNameError
-from doworld._core.progress import Quiet
 from doworld.data import Kind, Role, Trajectories, Variable
 from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import Known, KnownBank
@@ -429,29 +428,3 @@ def test_structure_members_follow_their_own_graph():
     weight = np.asarray(bank.weight)[:, i, at]
     np.testing.assert_array_equal(weight[has == 0], 0.0)
     assert (weight[has == 1] != 0.0).all()
-
-
-def test_networks_learn_from_spared_rows_last_and_keep_the_noise_that_was_judged():
-    from doworld.model.continuous import fit_continuous
-    from doworld.model.learn import plan_of
-    from doworld.model.training import Checkpoint
-    from doworld.model.wiring import Wiring
-
-    log, settings = wavy_log(), replace(CLOSED, neural=NEURAL)
-    _, plan, data = plan_of(log, WAVY_GRAPH, settings, 0)
-    found = fit_continuous(
-        log,
-        data,
-        plan,
-        Wiring(log, WAVY_GRAPH, data),
-        settings=NEURAL,
-        seed=0,
-        progress=Quiet(),
-        store=Checkpoint(None, ""),
-    )
-    assert found.fits[0].family == "neural"
-    (trial,), (final,) = found.trial, found.banks
-    assert not np.array_equal(trial.skip, final.skip)
-    np.testing.assert_array_equal(trial.knots, final.knots)
-    np.testing.assert_array_equal(trial.bias3[..., 1], final.bias3[..., 1])
-    np.testing.assert_allclose(trial.weight2, final.weight2, atol=0.3)

@@ -49,8 +49,8 @@ def prepare() -> int:
 def over_devices(function: Callable, devices: int, *, split: Any, out: Any) -> Callable:
     """``function`` run on every device at once, inside a mesh axis called ``batch``.
 
-    ``split`` and ``out`` are the partition specs of its arguments and results; with one device the
-    function is returned under the same axis name, so that it need not know how many there are.
+    ``split`` and ``out`` are the partition specs of its arguments and results. The axis exists with
+    one device too, so that the function need not know how many there are.
     """
     import jax
     from jax.sharding import AxisType

@@ -15,7 +15,6 @@ from doworld.mechanisms import (
     AbstractBank,
     KnownBank,
     LinearBank,
-    MonolithBank,
     NeuralBank,
     PolynomialBank,
 )
@@ -71,21 +70,19 @@ class HeldOut:
         return np.moveaxis(out, 0, 1).reshape(windows, -1, steps, count)
 
 
-def held_out(
-    log: Trajectories, design: Design, rows: Int[np.ndarray, " held"], *, seed: int
-) -> HeldOut | None:
-    """Rollouts whose first row is one of ``rows``; None where the log has too few.
+def held_out(log: Trajectories, design: Design, part: int, *, seed: int) -> HeldOut | None:
+    """Rollouts over the rows of one part: 1 held out, 2 kept; None where the log has too few.
 
-    They start anywhere in an episode and are scored to its end: what is extreme often comes last,
-    and starts that leave room for the whole length would never see it.
+    They start anywhere in the part and are scored to the end of it or of the episode: what is
+    extreme often comes last, and starts that leave room for the whole length would never see it.
+    Where no row is kept, the held-out ones stand in.
     """
     lags = design.lags
     longest = int(np.clip(np.quantile(np.diff(log.starts), 0.75) - lags, 1, LONGEST))
     steps = 1 << (longest.bit_length() - 1)
-    held_rows = np.zeros(log.rows, bool)
-    held_rows[rows] = True
+    inside_part = design.part_of_row == (part if (design.part_of_row == part).any() else 1)
     first = log.windows(lags + 1) + lags - 1
-    first = first[held_rows[first + 1]]
+    first = first[inside_part[first + 1]]
     if len(first) < 20:
         return None
     rng = np.random.default_rng([seed, 19])
@@ -93,8 +90,9 @@ def held_out(
     worlds, truth = worlds_of(design.values, chosen, lags, steps)
     ahead = chosen[:, None] + 1 + np.arange(steps)
     end = log.starts[1:][log.episode_of_row[chosen]]
-    inside = (ahead < end[:, None])[..., None]
-    seen = design.observed[np.minimum(ahead, log.rows - 1)] & inside
+    at = np.minimum(ahead, log.rows - 1)
+    inside = (ahead < end[:, None]) & inside_part[at]
+    seen = design.observed[at] & inside[..., None]
     return HeldOut(worlds, truth, seen, seed)
 
 
@@ -113,7 +111,6 @@ def _(bank: NeuralBank, factor: Float[np.ndarray, " n"]) -> AbstractBank:
 @_quieter.register(LinearBank)
 @_quieter.register(PolynomialBank)
 @_quieter.register(KnownBank)
-@_quieter.register(MonolithBank)
 def _(bank, factor: Float[np.ndarray, " n"]) -> AbstractBank:
     return eqx.tree_at(lambda b: b.sigma, bank, bank.sigma * jnp.asarray(factor, jnp.float32))
 
@@ -137,22 +134,24 @@ def temper(dynamics: Dynamics, rollouts: HeldOut | None) -> Float[np.ndarray, " 
     if rollouts is None or rollouts.steps < 4:
         return share
     targets = np.flatnonzero(np.asarray(dynamics.order) >= 0)
-    first = _crps(rollouts, dynamics, targets)
-    unit = np.maximum(first, 1e-9)
+    base = _crps(rollouts, dynamics, targets)
+    targets, base = targets[base > 0], base[base > 0]
+    if not len(targets):
+        return share
     best, record = 1.0, 1.0
     own, least = np.ones(len(targets)), np.ones(len(targets))
     for factor in (0.5, 0.25, 0.1, 0.03):
-        score = _crps(rollouts, quieter(dynamics, share * factor), targets) / unit
-        own = np.where(score < 0.98 * least, factor, own)
-        least = np.where(own == factor, score, least)
+        score = _crps(rollouts, quieter(dynamics, share * factor), targets) / base
+        better = score < 0.98 * least
+        own, least = np.where(better, factor, own), np.where(better, score, least)
         if score.mean() < 0.98 * record:
             best, record = factor, score.mean()
-        elif score.mean() > 1.1 * record:
+        elif (score > 1.1 * least).all():
             break
     alone = share.copy()
     alone[targets] = own
-    apart = (_crps(rollouts, quieter(dynamics, alone), targets) / unit).mean()
-    return alone if apart < record else share * best
+    apart = (_crps(rollouts, quieter(dynamics, alone), targets) / base).mean()
+    return alone if apart <= record else share * best
 
 
 def _crps(
@@ -192,4 +191,6 @@ def calibrate(log: Trajectories, dynamics: Dynamics, rollouts: HeldOut | None) -
             if len(values) >= 20:
                 inflation[i, j] = np.clip(np.quantile(values, LEVEL), 0.25, 25.0)
                 coverage[i, j] = np.mean(values <= 1.0)
+            elif j:  # too far ahead to tell: as wide as it must be nearer by
+                inflation[i, j] = inflation[i, j - 1]
     return Calibration(horizons.astype(float), inflation, coverage)

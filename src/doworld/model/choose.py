@@ -30,7 +30,7 @@ def open_loop_rmse(
     forecasts = np.concatenate([members.mean(0, keepdims=True), members])
     finite = np.isfinite(forecasts)
     squared = np.where(finite, (np.where(finite, forecasts, 0.0) - truth) ** 2, 1e12)
-    seen = design.observed[starts[:, None] + 1 + np.arange(steps)]
+    seen = design.judging[starts[:, None] + 1 + np.arange(steps)]
     total, count = (squared * seen).sum(1), seen.sum(0)
     return np.sqrt(np.where(count, total / np.maximum(count, 1), 1.0))
 

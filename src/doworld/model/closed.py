@@ -31,6 +31,8 @@ class Closed:
 
     Attributes:
         degree: 1 is linear.
+        risky: whether so few rows a coefficient would rather fit noise, and leave the data in
+            rollouts.
         terms: products of inputs, see ``mechanisms.polynomial.monomials``.
         weight: per member, from training rows; in units of ``scale``.
         final: the same from all rows where the log is small, for use once families are chosen.
@@ -43,6 +45,7 @@ class Closed:
     """
 
     degree: int
+    risky: bool
     terms: Int[np.ndarray, "p d"]
     weight: Float[np.ndarray, "members p"]
     final: Float[np.ndarray, "members p"]
@@ -82,6 +85,7 @@ class _Data:
     target: np.ndarray
     train: np.ndarray
     judge: np.ndarray  # held-out rows; all where there are none
+    small: bool  # whether the last fit is from all rows
     signs: np.ndarray  # members × rows, one of ±1 an episode or block
     mask: np.ndarray  # members × k
     powers: tuple[int, ...]  # highest power that each input's distinct values determine
@@ -99,13 +103,13 @@ def _data(design: Design, parents: Parents, i: int, seed: int) -> _Data:
     at, held, unit = design.rows[keep], design.held[keep], design.unit[keep]
     train = ~held if not held.all() else held
     judge = held if held.any() else train
-    if len(keep) < SMALL:  # spared rows count once everything is chosen
-        spared = np.setdiff1d(design.kept, design.rows)
-        spared = spared[design.complete(target, columns[used], spared)]
+    small = design.size < SMALL
+    if small:  # spared rows count once everything is chosen
+        spared = design.kept[design.complete(target, columns[used], design.kept)]
         at = np.concatenate([at, spared])
         train, judge = (np.resize(part, len(at)) for part in (train, judge))
         train[len(keep) :] = judge[len(keep) :] = False
-        unit = np.concatenate([unit, np.full(len(spared), -1)])
+        unit = design.unit_of_row[at]
     inputs = design.gather(columns, at) * used
     y = design.values[at, target]
     if parents.residual[i]:
@@ -115,7 +119,8 @@ def _data(design: Design, parents: Parents, i: int, seed: int) -> _Data:
     own, unit = np.unique(unit, return_inverse=True)
     signs = rng.choice([-1.0, 1.0], (len(parents.mask), len(own)))[:, unit]
     powers = tuple(max(1, min(5, len(np.unique(inputs[:, k])) - 1)) for k in range(len(columns)))
-    return _Data(inputs, y / scale, train, judge, signs, parents.mask[:, i], powers, scale)
+    mask = parents.mask[:, i]
+    return _Data(inputs, y / scale, train, judge, small, signs, mask, powers, scale)
 
 
 def _fit_degree(data: _Data, degree: int) -> Closed | None:
@@ -138,17 +143,16 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
             best = (rmse, ridge, error)
     assert best is not None
     rmse, ridge, error = best
-    if degree > 1 and rmse > CLEAR and train.sum() < 40 * len(terms):
-        return None  # such coefficients would fit noise, and leave the data in rollouts
+    few = degree > 1 and train.sum() < 40 * len(terms)
     sigma = max(rmse, SMALLEST_SIGMA)
     weights = _members(data, products, terms, train, ridge)
-    small = len(data.target) < SMALL
     every = np.ones(len(train), bool)
-    final = _members(data, products, terms, every, ridge) if small else weights
+    final = _members(data, products, terms, every, ridge) if data.small else weights
     low, high = data.inputs.min(0, initial=0), data.inputs.max(0, initial=0)
     reach = 0.5 * (high - low)
     return Closed(
         degree=degree,
+        risky=bool(few and rmse > CLEAR),
         terms=terms,
         weight=weights,
         final=final,
@@ -169,7 +173,8 @@ def _members(
 
     w_m = w + (PᵀP + λ)⁻¹ Pᵀ(η_m e), with one sign η_m = ±1 for all rows of an episode or block
     (the wild cluster bootstrap, Cameron, Gelbach & Miller 2008). The inputs stay as they are, so
-    that no member misses the one block in which something moved.
+    that no member misses the one block in which something moved. Members of one graph are centred
+    on its fit, and their spread made up for that; the only member of a graph is its fit.
     """
     P, y = products[rows], data.target[rows]
     out = np.zeros((len(data.mask), len(terms)))
@@ -182,7 +187,10 @@ def _members(
             np.ix_(alike, np.flatnonzero(rows))
         ].T
         moved = _solve(gram, P[:, own].T @ error, ridge)
-        out[np.ix_(alike, own)] = (weight[:, None] + moved - moved.mean(1, keepdims=True)).T
+        moved = (moved - moved.mean(1, keepdims=True)) * np.sqrt(
+            len(alike) / max(len(alike) - 1, 1)
+        )
+        out[np.ix_(alike, own)] = (weight[:, None] + moved).T
     return out
 
 
@@ -205,7 +213,7 @@ def fit_closed(design: Design, parents: Parents, i: int, *, seed: int) -> dict[i
         worse = degree > 2 and fitted.rmse > 0.999 * out[degree - 1].rmse
         if worse or fitted.sigma <= EXACT:
             break
-    return out
+    return {degree: fitted for degree, fitted in out.items() if not fitted.risky}
 
 
 def linear_bank(fits: list[Closed], parents: Parents) -> LinearBank:

@@ -15,7 +15,7 @@ from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_ban
 from doworld.model.design import Design, Parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.neural_fit import CHUNKS, NeuralSettings, fit_neural
-from doworld.model.spread_fit import fit_spread, with_spread_of
+from doworld.model.spread_fit import fit_spread
 from doworld.model.training import Checkpoint
 from doworld.model.world import Fit
 
@@ -39,12 +39,11 @@ class Rollouts:
     """Where open-loop rollouts of each training length may start, and the held-out ones.
 
     ``train`` maps numbers of steps, ascending, to rows 0; ``held`` are rows 0 of held-out rollouts
-    of the longest length, and ``every`` those of all rollouts of that length.
+    of the longest length.
     """
 
     train: dict[int, np.ndarray]
     held: np.ndarray
-    every: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +59,8 @@ def rollouts(log: Trajectories, data: Design, settings: NeuralSettings) -> Rollo
     """Training and held-out starts; lengths follow the episodes' lengths and the settings."""
     lengths = np.diff(log.starts) - data.lags
     longest = int(np.clip(np.quantile(lengths, 0.75), 1, settings.horizon)) if data.lags else 1
-    held_row, aside = np.zeros(log.rows, bool), np.zeros(log.rows, bool)
-    held_row[data.rows[data.held]] = True
-    aside[data.kept] = True
-    before = np.concatenate([[0], np.cumsum(held_row | aside)])
+    held_row = data.part_of_row == 1
+    before = np.concatenate([[0], np.cumsum(data.part_of_row > 0)])
 
     sources = log.schema.positions(Role.STATE, Role.ACTION, Role.CONTEXT)
     gaps = np.concatenate([[0], np.cumsum(~data.observed[:, sources].all(1))])
@@ -87,7 +84,7 @@ def rollouts(log: Trajectories, data: Design, settings: NeuralSettings) -> Rollo
         longest = max(1, longest // 2)
     if not len(held):
         held = train[longest]
-    return Rollouts(train, held[:: max(1, len(held) // 400)][:400], first)
+    return Rollouts(train, held[:: max(1, len(held) // 400)][:400])
 
 
 def _bootstrap_rows(data: Design, members: int, seed: int) -> list[np.ndarray]:
@@ -151,7 +148,7 @@ def fit_continuous(
     starts = rollouts(log, data, settings or NeuralSettings())
     wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
     if settings is not None and wanting and data.size >= FEWEST_ROWS:
-        network, last = _neural(
+        network = _neural(
             data,
             plan,
             wire(sets["linear"]),
@@ -161,7 +158,7 @@ def fit_continuous(
             progress=progress,
             store=store,
         )
-        sets["neural"], final["neural"] = (network,), (last,)
+        sets["neural"] = final["neural"] = (network,)
     choice, fits = _select(data, plan, wire, sets, families=families, starts=starts)
     at = {int(t): i for i, t in enumerate(plan.targets)}
     return Continuous(_mix(final, choice, at), _mix(sets, choice, at), fits)
@@ -193,23 +190,21 @@ def _neural(
     seed: int,
     progress: Progress,
     store: Checkpoint,
-) -> tuple[NeuralBank, NeuralBank]:
-    track = progress.task("neural mechanisms", CHUNKS * len(starts.train) + 1)
-    trial, final = fit_neural(
+) -> NeuralBank:
+    track = progress.task("neural mechanisms", CHUNKS * len(starts.train))
+    bank = fit_neural(
         data,
         plan,
         wired,
         windows=starts.train,
         held=starts.held,
-        every=starts.every,
         train=_bootstrap_rows(data, len(plan.mask), seed),
         settings=settings,
         seed=seed,
         track=track,
         checkpoint=store,
     )
-    trial = fit_spread(data, plan, trial, seed=seed)
-    return trial, with_spread_of(trial, final)
+    return fit_spread(data, plan, bank, seed=seed)
 
 
 def _select(

@@ -20,6 +20,9 @@ HOLD_OUT, KEEP = 0.15, 0.15
 FEWEST_UNITS = 10
 """Episodes or blocks below which none is spared for calibration alone."""
 
+FEWEST_KEPT = 20
+"""Rows below which keeping some for calibration is of no use."""
+
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Lags at which a mechanism reads a parent, up to its memory (see ``remember``)."""
 
@@ -36,8 +39,10 @@ class Design:
         rows: target rows, each with ``lags`` predecessors in its own episode.
         unit: the episode or block that each of ``rows`` belongs to, for bootstrap and hold-out.
         held: which of ``rows`` are held out, to choose by.
-        kept: target rows beside ``rows`` that nothing is learned from or chosen by: intervals are
-            calibrated on them. The held-out rows where the log is too short to spare any.
+        kept: target rows beside ``rows`` that mechanisms neither learn from nor are chosen by:
+            intervals are calibrated on them. None where the log is too short to spare any.
+        unit_of_row: the episode or block of every row of the log, −1 outside transitions.
+        part_of_row: 0 to learn from, 1 held out, 2 kept, the same for all numbers of lags.
         center, scale: scaled = (value − center)/scale.
         lags: how far back a mechanism looks.
     """
@@ -49,6 +54,8 @@ class Design:
     unit: Int[np.ndarray, " targets"]
     held: Bool[np.ndarray, " targets"]
     kept: Int[np.ndarray, " spared"]
+    unit_of_row: Int[np.ndarray, " rows"]
+    part_of_row: Int[np.ndarray, " rows"]
     center: Float[np.ndarray, " variables"]
     scale: Float[np.ndarray, " variables"]
     coding: Coding
@@ -57,7 +64,12 @@ class Design:
     @property
     def size(self) -> int:
         """How many transitions the log has, spared ones included."""
-        return len(np.union1d(self.rows, self.kept))
+        return len(self.rows) + len(self.kept)
+
+    @property
+    def judging(self) -> Bool[np.ndarray, "rows variables"]:
+        """Where a value was logged that may be learned from or chosen by."""
+        return self.observed & (self.part_of_row < 2)[:, None]
 
     def gather(self, columns: Int[np.ndarray, " k"], at: Int[np.ndarray, " n"]) -> np.ndarray:
         """Parent features (n, k) of the target rows ``at``."""
@@ -143,32 +155,42 @@ def _units(log: Trajectories, rows: np.ndarray) -> np.ndarray:
     return block
 
 
-def _parts(
-    rows: np.ndarray, unit: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Which rows are held out, and which are kept, by whole units."""
-    numbers = np.unique(unit)
-    order = rng.permutation(numbers)
+def _split(log: Trajectories, seed: int, spare: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Unit and part of every row of the log, whatever the lags: 0 to learn, 1 held out, 2 kept."""
+    lags = 0 if log.schema.static else 1
+    rows = log.windows(lags + 1) + lags
+    unit, part = np.full(log.rows, -1), np.zeros(log.rows, np.int8)
+    unit[rows] = _units(log, rows)
+    numbers = np.unique(unit[rows])
+    order = np.random.default_rng(seed).permutation(numbers)
     if len(numbers) == 1:
-        held = np.arange(len(rows)) % 5 == 4
-        return held, np.zeros_like(held)
-    count = max(1, round(HOLD_OUT * len(numbers)))
-    spared = round(KEEP * len(numbers)) if len(numbers) >= FEWEST_UNITS else 0
-    return np.isin(unit, order[:count]), np.isin(unit, order[count : count + spared])
+        part[rows[4::5]] = 1
+        return unit, part
+    held = max(1, round(HOLD_OUT * len(numbers)))
+    kept = round(KEEP * len(numbers)) if spare and len(numbers) >= FEWEST_UNITS else 0
+    part[np.isin(unit, order[:held])] = 1
+    part[np.isin(unit, order[held : held + kept])] = 2
+    return unit, part
 
 
-def design(log: Trajectories, lags: int, *, seed: int) -> Design:
-    """The arrays of a log for mechanisms that look back ``lags`` rows (0 for a static table)."""
+def design(log: Trajectories, lags: int, *, seed: int, spare: bool = True) -> Design:
+    """The arrays of a log for mechanisms that look back ``lags`` rows (0 for a static table).
+
+    Without ``spare`` no rows are kept for calibration beside the held-out ones.
+    """
     aligned = log.aligned
     center, scale = _scaling(log, aligned)
     scaled = (aligned - center) / scale
     values = np.nan_to_num(carried(scaled, log.starts))  # before the first value, the mean
     coding = Coding.of(log.schema)
     rows = log.windows(lags + 1) + lags
-    unit = _units(log, rows)
-    held, kept = _parts(rows, unit, np.random.default_rng(seed))
-    spared = rows[kept] if kept.any() else rows[held]
-    rows, unit, held = rows[~kept], unit[~kept], held[~kept]
+    unit, part = _split(log, seed, spare)
+    if (part[rows] == 2).sum() < FEWEST_KEPT:
+        part[part == 2] = 0
+    if len(rows) > 1 and not (part[rows] == 1).any():
+        part[rows[4::5] if len(rows) > 4 else rows[-1:]] = 1
+    kept = rows[part[rows] == 2]
+    rows = rows[part[rows] < 2]
     features = encoded(values, np.asarray(coding.variable), np.asarray(coding.level))
     observed = ~np.isnan(scaled)
     return Design(
@@ -176,9 +198,11 @@ def design(log: Trajectories, lags: int, *, seed: int) -> Design:
         observed=observed,
         features=features,
         rows=rows,
-        unit=unit,
-        held=held,
-        kept=spared,
+        unit=unit[rows],
+        held=part[rows] == 1,
+        kept=kept,
+        unit_of_row=unit,
+        part_of_row=part,
         center=center,
         scale=scale,
         coding=coding,

@@ -22,8 +22,8 @@ class Dynamics(eqx.Module):
         coding: how rows become features.
         order: contemporaneous level of each variable, −1 where it is exogenous.
         lower, upper: the variables' bounds in scaled units.
-        spans: per contemporaneous level and bank, the first and last-but-one of the bank's targets
-            at that level (static), so that no mechanism is evaluated at another's level.
+        spans: per contemporaneous level and bank, the first of the bank's targets at that level
+            and one past the last (static), so that no mechanism is evaluated at another's level.
         max_lag: how many rows a mechanism looks back (static).
     """
 

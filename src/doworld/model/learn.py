@@ -33,6 +33,9 @@ from doworld.model.world import Fit, WorldModel
 
 __all__ = ["Settings", "fit", "plan_of"]
 
+TRAINING = 2
+"""Raised whenever what a checkpoint holds means something else, so that an old one is ignored."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -136,8 +139,8 @@ def fit(
     )
     stay = _unrefuted(log, data, wire(trial), structural, settings)
     dynamics, before = (wire(jax.tree.map(lambda leaf: leaf[stay], own)) for own in (banks, trial))
-    noise = temper(before, held_out(log, data, data.rows[data.held], seed=seed))
-    calibration = calibrate(log, quieter(before, noise), held_out(log, data, data.kept, seed=seed))
+    noise = temper(before, held_out(log, data, 1, seed=seed))
+    calibration = calibrate(log, quieter(before, noise), held_out(log, data, 2, seed=seed))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(log.values, 0), np.nanmax(log.values, 0)
@@ -205,7 +208,8 @@ def plan_of(
     )
     reach = [lag for g in graphs for links in g.values() for _, lag in links]
     lags = 0 if log.schema.static else max([1, *reach])
-    data = design(log, lags, seed=seed)
+    continuous = any(not log.schema[name].levels for name in targets)
+    data = design(log, lags, seed=seed, spare=continuous)
     if not len(data.rows):
         raise DataError(
             f"no episode has the {lags + 1} consecutive rows that one transition with {lags} "
@@ -217,7 +221,7 @@ def plan_of(
 def _fingerprint(log: Trajectories, graph: CausalGraph, settings: Settings, seed: int) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(log.values).tobytes())
     digest.update(np.ascontiguousarray(log.starts, np.int64).tobytes())
-    about = (log.schema, graph.links, graph.doubtful, graph.max_lag, settings, seed)
+    about = (TRAINING, log.schema, graph.links, graph.doubtful, graph.max_lag, settings, seed)
     digest.update(repr(about).encode())
     return digest.hexdigest()
 

@@ -84,7 +84,7 @@ def fit_monolith(
     names = [log.schema.names[int(t)] for t in plan.targets]
     fits = tuple(Fit(n, "monolith", {}, float("nan")) for n in names)
     dynamics = Wiring(log, graph, data)((bank,))
-    calibration = calibrate(log, dynamics, held_out(log, data, data.kept, seed=seed))
+    calibration = calibrate(log, dynamics, held_out(log, data, 2, seed=seed))
     return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits)
 
 

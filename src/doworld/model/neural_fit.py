@@ -5,6 +5,7 @@ the linear part leaves over many steps. On logs whose single rows hide part of t
 the open-loop error to a fraction of what one-step training reaches.
 """
 
+import math
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -51,9 +52,6 @@ class NeuralSettings:
 
 CHUNKS = 3
 """Times per stage that held-out rollouts are scored and a checkpoint is written."""
-
-LAST = 0.3
-"""Rate of the last updates, which learn from held-out rollouts too, in the last stage's."""
 
 TRAINED = ("skip", "weight1", "bias1", "weight2", "bias2", "weight3", "bias3")
 
@@ -165,7 +163,10 @@ def _run(
 ):
     """The jitted programs of one horizon: a chunk of updates, and the held-out score."""
 
-    devices = jax.local_device_count()
+    # one mesh for both programs, whose batches it divides
+    batches = [batch for _, batch, _ in settings.stages]
+    shared = math.gcd(jax.local_device_count(), *batches)
+    held = jnp.concatenate([held, held[: -len(held) % shared]])
     whole, split = PartitionSpec(), PartitionSpec("batch")
 
     @eqx.filter_jit
@@ -177,10 +178,8 @@ def _run(
 
             return jax.lax.map(one, (bank, params))
 
-        shared = min(devices, len(held))
-        even = held[: len(held) // shared * shared]
         run = over_devices(squares, shared, split=(whole, whole, split), out=whole)
-        return jnp.sqrt(run(bank, params, even)).mean(-1)
+        return jnp.sqrt(run(bank, params, held)).mean(-1)
 
     @eqx.filter_jit
     def chunk(carried, data, rates, key, batch):
@@ -213,7 +212,6 @@ def _run(
         def updates(carried, rates, keys):
             return jax.lax.scan(step, carried, (rates, keys))[0]
 
-        shared = devices if batch % devices == 0 else 1
         keys = jax.random.split(key, len(rates))
         return over_devices(updates, shared, split=whole, out=whole)(carried, rates, keys)
 
@@ -256,24 +254,22 @@ def fit_neural(
     *,
     windows: dict[int, np.ndarray],
     held: np.ndarray,
-    every: np.ndarray,
     train: list[np.ndarray],
     settings: NeuralSettings,
     seed: int,
     track: Track,
     checkpoint: Checkpoint,
-) -> tuple[NeuralBank, NeuralBank]:
-    """The bank of all continuous targets, and the same once it has learned from every rollout.
+) -> NeuralBank:
+    """The bank of all continuous targets, trained on open-loop rollouts.
 
     ``dynamics`` wires the rollout: its ``order`` is the level of the targets and −1 elsewhere, so
     that all else is read from the log. ``windows`` maps each stage's number of steps to the rows 0
-    of training rollouts, ``held`` are rows 0 of held-out rollouts of the longest stage, ``every``
-    those of all rollouts of that length, ``train`` the bootstrap rows of each member for the ridge
-    start.
+    of training rollouts, ``held`` are rows 0 of held-out rollouts of the longest stage, ``train``
+    the bootstrap rows of each member for the ridge start.
     """
     bank = _start(design, parents, train, settings, seed)
     values = jnp.asarray(design.values, jnp.float32)
-    problem = _Problem(dynamics, values, jnp.asarray(design.observed, jnp.float32))
+    problem = _Problem(dynamics, values, jnp.asarray(design.judging, jnp.float32))
     longest = max(windows)
     chunk, score = _run(problem, bank, settings, jnp.asarray(held), longest)
     params = {name: getattr(bank, name) for name in TRAINED}
@@ -302,21 +298,8 @@ def fit_neural(
             )
             checkpoint.save("neural", state, count)
             track.advance(1, note=f"held-out error {float(state.score.mean()):.3f}")
-    if done <= count:
-        last, more = stages[-1], np.setdiff1d(every, windows[longest])
-        final = _carry_on(
-            state.best,
-            chunk,
-            settings,
-            data=(*_stacked([np.concatenate([s, more]) for s in last.starts]), last.weight),
-            rates=LAST * last.chunks[0],
-            key=jax.random.fold_in(jax.random.key(seed), count + 1),
-            batch=last.batch,
-        )
-        state = eqx.tree_at(lambda s: s.average, state, final)
-        checkpoint.save("neural", state, count + 1)
-        track.advance(1)
-    return renewed(bank, state.best), renewed(bank, state.average)
+    # off the mesh: a model that was learned compiles the same programs as one that was loaded
+    return renewed(bank, jax.tree.map(jnp.asarray, jax.device_get(state.best)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -354,21 +337,6 @@ def _stages(
             )
         )
     return out
-
-
-def _carry_on(
-    params: dict,
-    chunk,
-    settings: NeuralSettings,
-    *,
-    data: tuple,
-    rates: Float[np.ndarray, " updates"],
-    key: PRNGKeyArray,
-    batch: int,
-) -> dict:
-    """The parameters after a last, gentle chunk of updates."""
-    moments = jax.vmap(_optimiser(settings).init)(params)
-    return chunk((params, moments, params), data, jnp.asarray(rates), key, batch)[2]
 
 
 def _stacked(starts: list[np.ndarray]) -> tuple[Int[Array, "members w"], Int[Array, " members"]]:

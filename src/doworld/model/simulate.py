@@ -34,7 +34,7 @@ def _simulate(
             def run(own: tuple[World, Noise]):
                 return rollout(dynamics, banks, *own)
 
-            if worlds.exogenous.shape[0] <= AT_ONCE:
+            if worlds.exogenous.shape[0] <= AT_ONCE or jax.default_backend() != "cpu":
                 return jax.vmap(run)((worlds, noise))
             return jax.lax.map(run, (worlds, noise), batch_size=AT_ONCE)
 

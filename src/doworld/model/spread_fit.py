@@ -13,7 +13,7 @@ from doworld.mechanisms import NeuralBank, renewed
 from doworld.mechanisms.noise import fit_knots
 from doworld.model.design import Design, Parents
 
-__all__ = ["fit_spread", "with_spread_of"]
+__all__ = ["fit_spread"]
 
 ROWS = 4096
 UPDATES = 300
@@ -94,10 +94,3 @@ def fit_spread(design: Design, parents: Parents, bank: NeuralBank, *, seed: int)
     members = unit.shape[0]
     shaped = jnp.asarray(np.broadcast_to(knots, (members, *knots.shape)), jnp.float32)
     return renewed(bank, {"weight3": weight3, "bias3": bias3, "knots": shaped})
-
-
-def with_spread_of(judged: NeuralBank, bank: NeuralBank) -> NeuralBank:
-    """``bank`` with the σ head and the shape of noise of ``judged``: no row is held out from it."""
-    weight3 = bank.weight3.at[..., 1].set(judged.weight3[..., 1])
-    bias3 = bank.bias3.at[..., 1].set(judged.bias3[..., 1])
-    return renewed(bank, {"weight3": weight3, "bias3": bias3, "knots": judged.knots})
