@@ -42,6 +42,13 @@ def interval(values: Iterable[float]) -> tuple[float, float]:
     return float(array.mean()), float(half)
 
 
+def load(json_file: Path) -> list[Row]:
+    """The rows of a stored table; none where there is no such file."""
+    if not json_file.is_file():
+        return []
+    return [Row(**row) for row in json.loads(json_file.read_text())]
+
+
 def show(title: str, rows: list[Row], json_file: Path | None = None) -> None:
     """Prints the table and stores it as JSON."""
     from rich.console import Console

@@ -160,3 +160,18 @@ def test_it_knows_what_its_own_log_called_time_and_episode(command, model, bare,
     assert printed.code == 0
     assert "--rename COLUMN=clock" in printed.err
     assert "--rename" not in command(*ask, file, "--rename", "time=clock").err
+
+
+def test_a_log_learned_without_its_column_of_time_is_read_without_it(tmp_path, command):
+    rows = ["time,T,Q"]
+    level = 0.0
+    for i in range(200):
+        push = (i * 7919) % 13 - 6
+        rows.append(f"{0.5 * i},{level:.4f},{push}")
+        level = 0.8 * level + push + 0.1 * ((i * 31) % 7 - 3)
+    log, model = tmp_path / "run.csv", tmp_path / "model"
+    log.write_text("\n".join(rows))
+    learned = command("learn", log, "--state", "T", "--action", "Q", "--step", "1", "--out", model)
+    assert learned.code == 0, learned.err
+    answer = command("predict", model, "--given", log, "--horizon", "3", "--json")
+    assert answer.code == 0, answer.err

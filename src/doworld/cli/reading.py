@@ -140,6 +140,8 @@ class Reading:
             base = cls._load(path)
             if base.schema:
                 base = replace(base, schema=str(folder / base.schema))
+            elif not (base.time or base.episode or base.step) and schema.step:
+                base = replace(base, step=schema.step)  # read without a column of time, on purpose
         else:
             base = replace(cls(), **_roles(schema))
         return replace(base, **_stated(change))

@@ -28,6 +28,12 @@ class MonolithBank(InvertibleBank):
     bias3: Float[Array, " n"]
     sigma: Float[Array, " n"]
 
+    def between(self, start: int, stop: int) -> "MonolithBank":
+        """All mechanisms: one network cannot be taken apart, and needs no lag-0 edges."""
+        if (start, stop) != (0, len(self.targets)):
+            raise ValueError("a monolith has one contemporaneous level; wire it by a lagged graph.")
+        return self
+
     def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n 1"]:
         """Standard normal draws."""
         return jax.random.normal(key, (*shape, len(self.targets), 1))

@@ -1,6 +1,6 @@
 """Whether 90 % intervals hold on episodes that the model never saw, by variable and seed.
 
-    python benchmarks/coverage.py [worlds] [drone] [hvac] [--seeds N] [--json FILE]
+    python benchmarks/intervals.py [worlds] [drone] [hvac] [--seeds N] [--json FILE]
 
 worlds: CartPole and Pendulum, learned from random transitions, fresh episodes. drone: the four
 logs cut into pieces of ten seconds, every fifth held out, 1 s ahead. hvac: every fifth day of one
