@@ -78,8 +78,8 @@ class WorldModel:
         fits: how each mechanism was chosen.
         reference, calibration: for support and intervals.
         baseline: the linear model that ``evaluate`` shows beside this one.
-        rows: transitions of the log that it was learned from, held-out ones among them: they
-            choose the families and calibrate the intervals.
+        rows: transitions of the log that it was learned from, among them those held out to choose
+            the families and those kept to calibrate the intervals.
         notes: what was decided from the data, in words.
     """
 
