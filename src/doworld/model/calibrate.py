@@ -11,14 +11,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from doworld.data import Role, Trajectories
-from doworld.mechanisms import (
-    AbstractBank,
-    KnownBank,
-    LinearBank,
-    NeuralBank,
-    PolynomialBank,
-)
-from doworld.model.design import Design
+from doworld.mechanisms import AbstractBank, KnownBank, LinearBank, NeuralBank, PolynomialBank
+from doworld.model.design import HELD, Design
 from doworld.model.dynamics import Dynamics, World
 from doworld.model.quantiles import ends
 from doworld.model.simulate import simulate
@@ -71,7 +65,7 @@ class HeldOut:
 
 
 def held_out(log: Trajectories, design: Design, part: int, *, seed: int) -> HeldOut | None:
-    """Rollouts over the rows of one part: 1 held out, 2 kept; None where the log has too few.
+    """Rollouts over the rows of one part (``HELD``, ``KEPT``); None where the log has too few.
 
     They start anywhere in the part and are scored to the end of it or of the episode: what is
     extreme often comes last, and starts that leave room for the whole length would never see it.
@@ -80,7 +74,7 @@ def held_out(log: Trajectories, design: Design, part: int, *, seed: int) -> Held
     lags = design.lags
     longest = int(np.clip(np.quantile(np.diff(log.starts), 0.75) - lags, 1, LONGEST))
     steps = 1 << (longest.bit_length() - 1)
-    inside_part = design.part_of_row == (part if (design.part_of_row == part).any() else 1)
+    inside_part = design.part_of_row == (part if (design.part_of_row == part).any() else HELD)
     first = log.windows(lags + 1) + lags - 1
     first = first[inside_part[first + 1]]
     if len(first) < 20:

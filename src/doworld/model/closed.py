@@ -183,13 +183,10 @@ def _members(
         gram = P[:, own].T @ P[:, own]
         weight = _solve(gram, P[:, own].T @ y, ridge)
         alike = np.flatnonzero((data.mask == mask).all(-1))
-        error = (y - P[:, own] @ weight)[:, None] * data.signs[
-            np.ix_(alike, np.flatnonzero(rows))
-        ].T
+        error = (y - P[:, own] @ weight)[:, None] * data.signs[alike][:, rows].T
         moved = _solve(gram, P[:, own].T @ error, ridge)
-        moved = (moved - moved.mean(1, keepdims=True)) * np.sqrt(
-            len(alike) / max(len(alike) - 1, 1)
-        )
+        lost = np.sqrt(len(alike) / max(len(alike) - 1, 1))  # of their spread, by centring
+        moved = (moved - moved.mean(1, keepdims=True)) * lost
         out[np.ix_(alike, own)] = (weight[:, None] + moved).T
     return out
 

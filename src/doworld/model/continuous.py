@@ -12,7 +12,7 @@ from doworld.data import Role, Trajectories
 from doworld.mechanisms import AbstractBank, NeuralBank
 from doworld.model.choose import likelihood_of, open_loop_rmse
 from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
-from doworld.model.design import Design, Parents
+from doworld.model.design import HELD, LEARN, Design, Parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.neural_fit import CHUNKS, NeuralSettings, fit_neural
 from doworld.model.spread_fit import fit_spread
@@ -59,8 +59,8 @@ def rollouts(log: Trajectories, data: Design, settings: NeuralSettings) -> Rollo
     """Training and held-out starts; lengths follow the episodes' lengths and the settings."""
     lengths = np.diff(log.starts) - data.lags
     longest = int(np.clip(np.quantile(lengths, 0.75), 1, settings.horizon)) if data.lags else 1
-    held_row = data.part_of_row == 1
-    before = np.concatenate([[0], np.cumsum(data.part_of_row > 0)])
+    held_row = data.part_of_row == HELD
+    before = np.concatenate([[0], np.cumsum(data.part_of_row != LEARN)])
 
     sources = log.schema.positions(Role.STATE, Role.ACTION, Role.CONTEXT)
     gaps = np.concatenate([[0], np.cumsum(~data.observed[:, sources].all(1))])

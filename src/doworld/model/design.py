@@ -10,9 +10,22 @@ from doworld.data.gaps import carried
 from doworld.graph import CausalGraph, Mark
 from doworld.mechanisms import Coding
 
-__all__ = ["Design", "Parents", "design", "encoded", "member_graphs", "parents"]
+__all__ = [
+    "HELD",
+    "KEPT",
+    "LEARN",
+    "Design",
+    "Parents",
+    "design",
+    "encoded",
+    "member_graphs",
+    "parents",
+]
 
 Link = tuple[str, int]
+
+LEARN, HELD, KEPT = range(3)
+"""The parts of a log: to learn from, held out to choose by, kept to calibrate on."""
 
 HOLD_OUT, KEEP = 0.15, 0.15
 """Shares of the episodes, or blocks, to choose by and to calibrate on."""
@@ -42,7 +55,7 @@ class Design:
         kept: target rows beside ``rows`` that mechanisms neither learn from nor are chosen by:
             intervals are calibrated on them. None where the log is too short to spare any.
         unit_of_row: the episode or block of every row of the log, −1 outside transitions.
-        part_of_row: 0 to learn from, 1 held out, 2 kept, the same for all numbers of lags.
+        part_of_row: ``LEARN``, ``HELD`` or ``KEPT``, the same for all numbers of lags.
         center, scale: scaled = (value − center)/scale.
         lags: how far back a mechanism looks.
     """
@@ -69,7 +82,7 @@ class Design:
     @property
     def judging(self) -> Bool[np.ndarray, "rows variables"]:
         """Where a value was logged that may be learned from or chosen by."""
-        return self.observed & (self.part_of_row < 2)[:, None]
+        return self.observed & (self.part_of_row < KEPT)[:, None]
 
     def gather(self, columns: Int[np.ndarray, " k"], at: Int[np.ndarray, " n"]) -> np.ndarray:
         """Parent features (n, k) of the target rows ``at``."""
@@ -156,7 +169,7 @@ def _units(log: Trajectories, rows: np.ndarray) -> np.ndarray:
 
 
 def _split(log: Trajectories, seed: int, spare: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Unit and part of every row of the log, whatever the lags: 0 to learn, 1 held out, 2 kept."""
+    """Unit and part of every row of the log, whatever the lags."""
     lags = 0 if log.schema.static else 1
     rows = log.windows(lags + 1) + lags
     unit, part = np.full(log.rows, -1), np.zeros(log.rows, np.int8)
@@ -164,12 +177,12 @@ def _split(log: Trajectories, seed: int, spare: bool) -> tuple[np.ndarray, np.nd
     numbers = np.unique(unit[rows])
     order = np.random.default_rng(seed).permutation(numbers)
     if len(numbers) == 1:
-        part[rows[4::5]] = 1
+        part[rows[4::5]] = HELD
         return unit, part
     held = max(1, round(HOLD_OUT * len(numbers)))
     kept = round(KEEP * len(numbers)) if spare and len(numbers) >= FEWEST_UNITS else 0
-    part[np.isin(unit, order[:held])] = 1
-    part[np.isin(unit, order[held : held + kept])] = 2
+    part[np.isin(unit, order[:held])] = HELD
+    part[np.isin(unit, order[held : held + kept])] = KEPT
     return unit, part
 
 
@@ -185,12 +198,12 @@ def design(log: Trajectories, lags: int, *, seed: int, spare: bool = True) -> De
     coding = Coding.of(log.schema)
     rows = log.windows(lags + 1) + lags
     unit, part = _split(log, seed, spare)
-    if (part[rows] == 2).sum() < FEWEST_KEPT:
-        part[part == 2] = 0
-    if len(rows) > 1 and not (part[rows] == 1).any():
-        part[rows[4::5] if len(rows) > 4 else rows[-1:]] = 1
-    kept = rows[part[rows] == 2]
-    rows = rows[part[rows] < 2]
+    if (part[rows] == KEPT).sum() < FEWEST_KEPT:
+        part[part == KEPT] = LEARN
+    if len(rows) > 1 and not (part[rows] == HELD).any():
+        part[rows[4::5] if len(rows) > 4 else rows[-1:]] = HELD
+    kept = rows[part[rows] == KEPT]
+    rows = rows[part[rows] < KEPT]
     features = encoded(values, np.asarray(coding.variable), np.asarray(coding.level))
     observed = ~np.isnan(scaled)
     return Design(
@@ -199,7 +212,7 @@ def design(log: Trajectories, lags: int, *, seed: int, spare: bool = True) -> De
         features=features,
         rows=rows,
         unit=unit[rows],
-        held=part[rows] == 1,
+        held=part[rows] == HELD,
         kept=kept,
         unit_of_row=unit,
         part_of_row=part,

@@ -20,7 +20,7 @@ from doworld.model.calibrate import calibrate, held_out, quieter, temper
 from doworld.model.categorical_fit import fit_categorical
 from doworld.model.choose import refuted
 from doworld.model.continuous import fit_continuous, rollouts
-from doworld.model.design import Design, Parents, design, member_graphs, parents
+from doworld.model.design import HELD, KEPT, Design, Parents, design, member_graphs, parents
 from doworld.model.dynamics import Dynamics
 from doworld.model.known_fit import fit_known
 from doworld.model.memory import choose_memory
@@ -139,8 +139,8 @@ def fit(
     )
     stay = _unrefuted(log, data, wire(trial), structural, settings)
     dynamics, before = (wire(jax.tree.map(lambda leaf: leaf[stay], own)) for own in (banks, trial))
-    noise = temper(before, held_out(log, data, 1, seed=seed))
-    calibration = calibrate(log, quieter(before, noise), held_out(log, data, 2, seed=seed))
+    noise = temper(before, held_out(log, data, HELD, seed=seed))
+    calibration = calibrate(log, quieter(before, noise), held_out(log, data, KEPT, seed=seed))
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(log.values, 0), np.nanmax(log.values, 0)

@@ -17,7 +17,7 @@ from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import MonolithBank, ensemble, renewed
 from doworld.model.calibrate import calibrate, held_out
 from doworld.model.closed import wiring
-from doworld.model.design import Parents
+from doworld.model.design import KEPT, Parents
 from doworld.model.learn import Settings, fit, plan_of
 from doworld.model.wiring import Wiring
 from doworld.model.world import Fit, WorldModel
@@ -84,7 +84,7 @@ def fit_monolith(
     names = [log.schema.names[int(t)] for t in plan.targets]
     fits = tuple(Fit(n, "monolith", {}, float("nan")) for n in names)
     dynamics = Wiring(log, graph, data)((bank,))
-    calibration = calibrate(log, dynamics, held_out(log, data, 2, seed=seed))
+    calibration = calibrate(log, dynamics, held_out(log, data, KEPT, seed=seed))
     return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits)
 
 

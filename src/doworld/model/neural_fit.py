@@ -291,7 +291,7 @@ def fit_neural(
                 state,
                 chunk,
                 score,
-                data=(*_stacked(stage.starts), stage.weight),
+                data=(stage.starts, stage.counts, stage.weight),
                 rates=rates,
                 key=jax.random.fold_in(jax.random.key(seed), count),
                 batch=stage.batch,
@@ -304,9 +304,10 @@ def fit_neural(
 
 @dataclass(frozen=True, eq=False)
 class _Stage:
-    """Rollouts of one length: each member's rows 0, and the rates of each chunk of updates."""
+    """Rollouts of one length: each member's rows 0 and their number, and each chunk's rates."""
 
-    starts: list[np.ndarray]
+    starts: Int[Array, "members w"]
+    counts: Int[Array, " members"]
     weight: Float[Array, "steps n"]
     chunks: list[np.ndarray]
     batch: int
@@ -328,9 +329,11 @@ def _stages(
         updates = _affordable(settings, most, batch * steps * members, parents)
         rates = _rates(settings, number, updates).astype(np.float32)
         size = -(-updates // CHUNKS)
+        rows, counts = _stacked([_bootstrap(design, starts, rng) for _ in range(members)])
         out.append(
             _Stage(
-                starts=[_bootstrap(design, starts, rng) for _ in range(members)],
+                starts=rows,
+                counts=counts,
                 weight=jnp.asarray(np.broadcast_to(weight, (steps, weight.shape[1])), jnp.float32),
                 chunks=[rates[c : c + size] for c in range(0, updates, size)],
                 batch=batch,
