@@ -110,3 +110,42 @@ def test_odd_names(name):
     graph = dw.CausalGraph((name, "u"), (dw.Edge(name, name), dw.Edge("u", name)))
     model = dw.learn(log, graph=graph, settings=QUICK)
     assert model.fits[0].variable == name
+
+
+def _thermostat() -> dw.Trajectories:
+    """A heater that a thermostat alone has switched."""
+    rng, rows, tank = np.random.default_rng(0), [], 20.0
+    for t in range(400):
+        heat = float(tank < 21)
+        rows.append((t, tank, heat))
+        tank = 20 + 0.8 * (tank - 20) + heat + 0.1 * rng.normal()
+    frame = pl.DataFrame(rows, schema=["t", "tank", "heat"], orient="row")
+    return dw.Trajectories.from_frame(frame, state="tank", action="heat", time="t")
+
+
+def _heated(horizon: int) -> dw.Do:
+    done = [dw.Set("heat", 1.0)]
+    given = {"tank": 20.0, "heat": 0.0}
+    return dw.Do(given=given, interventions=done, horizon=horizon, target=["tank"])
+
+
+def test_a_given_graph_does_not_silence_what_the_log_cannot_say():
+    log = _thermostat()
+    graph = dw.CausalGraph(log.schema.names, (dw.Edge("tank", "tank"), dw.Edge("heat", "tank")))
+    with pytest.warns(dw.DoworldWarning, match="heat.* is a function of the state"):
+        model = dw.learn(log, graph=graph, settings=QUICK)
+    answer = dw.ask(model, _heated(3))
+    assert answer.status is dw.Status.NOT_IDENTIFIED
+    assert "varied at random" in answer.fix
+
+
+def test_a_known_law_says_what_the_log_cannot():
+    log = _thermostat()
+    graph = dw.CausalGraph(log.schema.names, (dw.Edge("tank", "tank"), dw.Edge("heat", "tank")))
+    parents = (("tank", "tank", 1), ("heat", "heat", 1))
+    law = dw.Known("tank", parents, lambda tank, heat: 20 + 0.8 * (tank - 20) + heat)
+    model = dw.learn(log, graph=graph, known=(law,), settings=QUICK)
+    assert not model.graph.unidentified
+    answer = dw.ask(model, _heated(60))
+    assert answer.status is dw.Status.IDENTIFIED
+    assert abs(answer.frame()["estimate"][-1] - 25) < 0.2

@@ -217,8 +217,9 @@ def _assessments(task: _Task, max_lag: int) -> list[_Found]:
         found.append(_Found(clean, assessment))
         task.forbid(twins)
         if block is policy:
-            said = task.unidentified
-            task.forbid(deterministic_actions(clean, assessment.unexplained, log, said))
+            left = zip((t.name for t in clean.targets), assessment.unexplained, strict=True)
+            said = [f for f in task.unidentified if f.reason is Reason.DETERMINED]
+            task.forbid(deterministic_actions(log, dict(left), said))
         task.notes.extend(_model_notes(clean, assessment))
     return found
 

@@ -1,17 +1,17 @@
 """What in a log can be used, and what the log forbids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from doworld._core.errors import DataError
-from doworld.data import Kind, Role, Trajectories
+from doworld.data import Kind, Policy, Role, Trajectories
 from doworld.data.freedom import freedom
 from doworld.discover.design import Block
 from doworld.graph import Reason, Unidentified
 
-__all__ = ["Usable", "independent", "usable"]
+__all__ = ["Usable", "constants", "independent", "unidentified", "usable"]
 
 FEWEST_ROWS = 20
 COLLINEAR = 1e-10
@@ -30,7 +30,20 @@ def usable(log: Trajectories) -> Usable:
 
     Raises ``DataError`` where nothing is left to explain.
     """
-    names, facts = [], []
+    facts = constants(log)
+    idle = {fact.variable for fact in facts}
+    names = tuple(name for name in log.schema.names if name not in idle)
+    if not any(log.schema[n].role is not Role.CONTEXT for n in names):
+        raise DataError(
+            "no state variable varies in this log, so there is nothing to explain. "
+            "Check which columns were given as state."
+        )
+    return Usable(names, facts)
+
+
+def constants(log: Trajectories) -> tuple[Unidentified, ...]:
+    """The variables that are empty or never vary."""
+    facts = []
     for variable in log.schema.variables:
         values = log.column(variable.name)
         known = values[np.isfinite(values)]
@@ -53,14 +66,7 @@ def usable(log: Trajectories) -> Usable:
             else:
                 message += "Log environments in which it differs."
             facts.append(Unidentified(name, Reason.CONSTANT, message))
-        else:
-            names.append(name)
-    if not any(log.schema[n].role is not Role.CONTEXT for n in names):
-        raise DataError(
-            "no state variable varies in this log, so there is nothing to explain. "
-            "Check which columns were given as state."
-        )
-    return Usable(tuple(names), tuple(facts))
+    return tuple(facts)
 
 
 def check_rows(block: Block, log: Trajectories, max_lag: int) -> None:
@@ -174,30 +180,43 @@ def _nearly(action: str, free: float) -> Unidentified:
 
 
 def deterministic_actions(
-    policy: Block, unexplained: np.ndarray, log: Trajectories, known: Sequence[Unidentified]
+    log: Trajectories, unexplained: Mapping[str, float], known: Sequence[Unidentified]
 ) -> list[Unidentified]:
     """Actions that the log makes a function of what was seen, or almost, unless that was ``known``.
 
-    The tests' own models see smooth laws; ``data.freedom`` also sees thresholds and saturation.
+    ``unexplained`` holds the share of an action's variance that the tests' own models leave; they
+    see smooth laws, ``data.freedom`` also thresholds and saturation.
     """
     facts = []
-    said = {f.variable for f in known if f.reason is Reason.DETERMINED}
-    free = {f.name: f for f in freedom(log)}
-    for t, target in enumerate(policy.targets):
-        levels = log.schema[target.name].kind is Kind.CATEGORICAL
-        share = 1.0 if levels else float(unexplained[t])
-        if target.name in said:
+    said = {f.variable for f in known}
+    for each in freedom(log):
+        name = each.name
+        levels = log.schema[name].kind is Kind.CATEGORICAL
+        share = 1.0 if levels else unexplained.get(name, 1.0)
+        if name in said or not each.varies:
             continue
-        if share > 1e-4 and not free[target.name].fixed:
-            if free[target.name].nearly_fixed:
-                facts.append(_nearly(target.name, min(share, free[target.name].free)))
+        if share > 1e-4 and not each.fixed:
+            if each.nearly_fixed:
+                facts.append(_nearly(name, min(share, each.free)))
             continue
-        share = min(share, float(np.nan_to_num(free[target.name].free, nan=1.0)))
+        share = min(share, float(np.nan_to_num(each.free, nan=1.0)))
         message = (
-            f"action {target.name!r} is a function of the state in this log (all but "
+            f"action {name!r} is a function of the state in this log (all but "
             f"{share:.1g} of its variance is explained): its effects cannot be told from the "
             "state's own, and do() on it reaches outside the data. Log some actions chosen at "
             "random."
         )
-        facts.append(Unidentified(target.name, Reason.DETERMINED, message))
+        facts.append(Unidentified(name, Reason.DETERMINED, message))
     return facts
+
+
+def unidentified(log: Trajectories) -> tuple[Unidentified, ...]:
+    """What a log cannot say whatever its graph: variables that never vary, actions that follow.
+
+    For graphs that were given, not found. Which linear combinations of other variables hide an
+    effect depends on the lags tried, so ``discover`` alone looks for those.
+    """
+    idle = constants(log)
+    if log.schema.policy is Policy.RANDOMISED:
+        return idle
+    return (*idle, *deterministic_actions(log, {}, idle))

@@ -66,13 +66,17 @@ def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str
     """(reason, fix) where the log cannot say what an intervened variable does; else None.
 
     A variable that never varied teaches nothing about its effects, and one that was a function of
-    the others cannot be told from them.
+    the others cannot be told from them; unless all that it acts on follows known laws.
     """
     low, high = model.reference.low, model.reference.high
     facts = model.graph.unidentified
     determined = {f.variable for f in facts if f.reason is Reason.DETERMINED}
+    laws = {fit.variable for fit in model.fits if fit.family == "known"}
     for each in done:
         name, at = each.variable, model.schema.position(each.variable)
+        children = {child for child, _ in model.graph.children(name)} - {name}
+        if children and children <= laws:
+            continue
         variable = model.schema.variables[at]
         if not low[at] < high[at]:
             if isinstance(each, Set) and variable.code(each.value) == low[at]:

@@ -1,11 +1,14 @@
 """Log → graph → model in one call."""
 
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
+from doworld._core.errors import DoworldWarning
 from doworld._core.progress import Progress, Quiet
-from doworld.data import Trajectories
-from doworld.discover import discover
-from doworld.graph import CausalGraph, Prior
+from doworld.data import Role, Trajectories
+from doworld.discover import discover, unidentified
+from doworld.graph import CausalGraph, Prior, Unidentified
 from doworld.mechanisms import Known
 from doworld.model.learn import Settings, fit
 from doworld.model.world import WorldModel
@@ -50,6 +53,8 @@ def learn(
             seed=seed,
             progress=progress,
         )
+    else:
+        graph = replace(graph, unidentified=_facts(graph, log, known))
     return fit(
         log,
         graph,
@@ -59,3 +64,24 @@ def learn(
         progress=progress,
         checkpoint=checkpoint,
     )
+
+
+def _facts(
+    graph: CausalGraph, log: Trajectories, known: tuple[Known, ...]
+) -> tuple[Unidentified, ...]:
+    """What this log cannot say, beside what the graph already holds of its own log.
+
+    What acts only on targets of known laws is left out: the laws say it.
+    """
+    lawful = {law.target for law in known}
+    said = {(f.variable, f.reason) for f in graph.unidentified}
+    own = [
+        fact
+        for fact in unidentified(log)
+        if (fact.variable, fact.reason) not in said
+        and not lawful.issuperset({c for c, _ in graph.children(fact.variable)} or {""})
+    ]
+    for fact in own:
+        if log.schema[fact.variable].role is Role.ACTION:
+            warnings.warn(fact.note, DoworldWarning, stacklevel=3)
+    return (*graph.unidentified, *own)
