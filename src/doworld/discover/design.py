@@ -1,6 +1,6 @@
 """The lagged design: which columns may cause which, row by row, never across episodes."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -188,11 +188,12 @@ def dynamics_block(
     *,
     seed: int,
     reach: int | None = None,
+    done: Collection[str] = (),
 ) -> Block:
     """States and rewards explained by states, actions and contexts of earlier rows.
 
     ``names`` are the usable variables; ``reach`` ≥ ``max_lag`` keeps rows comparable between
-    numbers of lags.
+    numbers of lags; what is ``done`` needs no explaining.
     """
     schema = log.schema
     rows = _target_rows(log, reach or max_lag)
@@ -204,7 +205,8 @@ def dynamics_block(
     moving = [n for n in context if not _steady(log.column(n), log)]
     for lag in range(2, max_lag + 1):
         sources += [(n, lag) for n in (*state, *moving, *action)]
-    return _assemble(log, rows, sources, state + reward, allows, seed=seed)
+    targets = [n for n in (*state, *reward) if n not in done]
+    return _assemble(log, rows, sources, targets, allows, seed=seed)
 
 
 def policy_block(

@@ -19,6 +19,7 @@ from doworld.discover.contemporaneous import (
     within_row,
 )
 from doworld.discover.design import Block, dynamics_block, policy_block, static_block
+from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.group import group_tests
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
@@ -173,9 +174,12 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
         max_lag = max(choice.lags, *(p[2] for p in prior.required if len(p) == 3), 1)
         task.notes.append(choice.note)
     _check_required(prior, task.log, max_lag)
-    found = _assessments(task, max_lag)
+    ordered = None
+    if contemporaneous is not False:
+        ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
+    found = _assessments(task, max_lag, ordered)
     links, effects = _links(task, found, contemporaneous)
-    return _graph(task, found, max_lag, row_edges(links, effects) if links else [])
+    return _graph(task, found, max_lag, row_edges(links, effects) if links else [], ordered)
 
 
 def _check_required(prior: Prior, log: Trajectories, max_lag: int) -> None:
@@ -193,10 +197,14 @@ def _check_required(prior: Prior, log: Trajectories, max_lag: int) -> None:
             )
 
 
-def _assessments(task: _Task, max_lag: int) -> list[_Found]:
-    """The tests of states and rewards, and of actions where there are any."""
+def _assessments(task: _Task, max_lag: int, ordered: Discrete | None) -> list[_Found]:
+    """The tests of states and rewards, and of actions where there are any.
+
+    Without those of targets that ``ordered`` already explains.
+    """
     log, prior = task.log, task.prior
-    dynamics = dynamics_block(log, task.names, max_lag, prior.allows, seed=task.seed)
+    done = ordered.targets if ordered else ()
+    dynamics = dynamics_block(log, task.names, max_lag, prior.allows, seed=task.seed, done=done)
     check_rows(dynamics, log, max_lag)
     task.forbid(task.usable.unidentified)
     policy = None
@@ -261,19 +269,26 @@ def _links(
     return links, correct_lagged(first.block, first.assessment, links)
 
 
-def _graph(task: _Task, found: list[_Found], max_lag: int, within: list[Edge]) -> CausalGraph:
+def _graph(
+    task: _Task, found: list[_Found], max_lag: int, within: list[Edge], ordered: Discrete | None
+) -> CausalGraph:
     groups = [group_tests(f.block) for f in found]
     every = np.concatenate(
-        [f.assessment.tests.p_value.ravel() for f in found]
+        [np.zeros(0)]
+        + [f.assessment.tests.p_value.ravel() for f in found]
         + [np.array([g.p_value for g in own]) for own in groups]
     )
     cut = benjamini_hochberg(every, task.fdr)
-    task.notes.append(
-        f"{int(np.isfinite(every).sum())} candidate edges tested; p ≤ {cut:.2g} holds the expected "
-        f"share of false edges at {task.fdr:g}."
-    )
+    if len(every):
+        task.notes.append(
+            f"{int(np.isfinite(every).sum())} candidate edges tested; p ≤ {cut:.2g} holds the "
+            f"expected share of false edges at {task.fdr:g}."
+        )
     kept: list[Edge] = list(within)
     doubtful: list[Edge] = []
+    if ordered:
+        kept, doubtful = kept + list(ordered.edges), list(ordered.doubtful)
+        task.notes.extend(ordered.notes)
     schema = task.log.schema
     unknown = schema.policy is Policy.UNKNOWN
     levers = frozenset(schema.of(Role.ACTION)) if unknown else frozenset()

@@ -1,0 +1,253 @@
+"""Causes of discrete variables in a log whose actions set some of them by force.
+
+Levers (``discover.levers``) give an order within the row. Then, for every target j,
+
+1. in the rows where a lever of something above j was pulled, and none of j's own, the parents
+   within the row are the smallest set given which nothing else above j matters: grow–shrink
+   (Margaritis & Thrun 1999) with the stratified test;
+2. in all rows, given those, the parents at earlier rows and the actions, likewise.
+
+In step 1 the action itself is not conditioned on: a lever determines the variable it sets, so that
+"the lever moves j" and "what it sets moves j" say the same of the data, and the shorter account,
+in which each lever acts on one variable, is taken.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Int
+from scipy import stats
+
+from doworld.data import Kind, Role, Trajectories
+from doworld.discover.levers import Levers, descent, find_levers
+from doworld.discover.multiplicity import benjamini_hochberg
+from doworld.discover.stratified import Stratified, joint_code, stratified
+from doworld.graph import Edge, Evidence, Mark, Prior
+
+__all__ = ["Discrete", "discrete_edges", "discrete_targets"]
+
+Codes = Int[np.ndarray, " rows"]
+Link = tuple[str, int]
+
+LEAST_EFFECT = 0.003
+"""Share of the strongest possible dependence below which an edge is not worth having."""
+
+BINS = 5
+"""Quantile bins of a continuous cause, for tests."""
+
+MOST_LEVELS = 64
+"""Levels above which a variable is not explained this way."""
+
+TEST = "independence within strata of the other parents; effect: share of perfect dependence"
+ROW_TEST = "the same, where a lever of something above was pulled"
+
+
+@dataclass(frozen=True, eq=False)
+class Discrete:
+    """Edges into discrete variables, in words too.
+
+    Attributes:
+        targets: the variables whose causes these are.
+        edges, doubtful: as in a ``CausalGraph``.
+        notes: what was decided.
+    """
+
+    targets: tuple[str, ...]
+    edges: tuple[Edge, ...]
+    doubtful: tuple[Edge, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Codes of every variable at every lag, one row a transition."""
+
+    columns: Mapping[Link, Codes]
+    states: tuple[str, ...]
+    actions: tuple[str, ...]
+
+    def now(self) -> dict[str, Codes]:
+        return {n: self.columns[n, 0] for n in self.states}
+
+    def before(self) -> dict[str, Codes]:
+        return {n: self.columns[n, 1] for n in self.states}
+
+
+def discrete_targets(log: Trajectories, names: Iterable[str]) -> tuple[str, ...]:
+    """The discrete states of a log over time with at most ``MOST_LEVELS`` levels."""
+    if log.schema.static:
+        return ()
+    return tuple(
+        n
+        for n in names
+        if log.schema[n].role is Role.STATE and 2 <= log.schema[n].levels <= MOST_LEVELS
+    )
+
+
+def _codes(column: np.ndarray, levels: int) -> Codes:
+    """Level codes; quantile bins where there are no levels."""
+    if levels:
+        return column.astype(np.int64)
+    cuts = np.unique(np.quantile(column, np.linspace(0, 1, BINS + 1)[1:-1]))
+    return np.searchsorted(cuts, column, side="right")
+
+
+def _table(log: Trajectories, names: tuple[str, ...], max_lag: int) -> _Table:
+    schema, values = log.schema, log.aligned
+    rows = log.windows(max_lag + 1) + max_lag
+    states = discrete_targets(log, names)
+    read = [(n, 0) for n in states]
+    read += [
+        (n, lag)
+        for n in names
+        for lag in range(1, max_lag + 1)
+        if schema[n].role is not Role.REWARD
+    ]
+    raw = {(n, lag): values[rows - lag, schema.position(n)] for n, lag in read}
+    whole = np.all([~np.isnan(c) for c in raw.values()], axis=0)
+    columns = {link: _codes(c[whole], schema[link[0]].levels) for link, c in raw.items()}
+    discrete = (Kind.CATEGORICAL, Kind.BINARY)
+    actions = tuple(
+        n for n in names if schema[n].role is Role.ACTION and schema[n].kind in discrete
+    )
+    return _Table(columns, states, actions)
+
+
+def _free(table: _Table, rate: float) -> bool:
+    """Whether every action was chosen without regard to the states."""
+    nothing = np.zeros(len(next(iter(table.columns.values()))), np.int64)
+    p = [
+        stratified(table.columns[a, 1], table.columns[s, 1], nothing).p_value
+        for a in table.actions
+        for s in table.states
+    ]
+    return bool(min(p, default=1.0) > rate / max(len(p), 1))
+
+
+def discrete_edges(
+    log: Trajectories,
+    names: tuple[str, ...],
+    max_lag: int,
+    prior: Prior,
+    *,
+    rate: float,
+) -> Discrete | None:
+    """Edges into the discrete states of ``names``; None unless two of them have levers.
+
+    Levers are read as experiments only where the actions do not follow the states.
+    """
+    table = _table(log, names, max_lag)
+    if len(table.states) < 2 or not table.actions or not len(table.columns[table.states[0], 0]):
+        return None
+    if not _free(table, rate):
+        return None
+    now, before = table.now(), table.before()
+    actions = {a: table.columns[a, 1] for a in table.actions}
+    levers = find_levers(now, before, actions)
+    if len(levers.pulled) < 2:
+        return None
+    above = descent(levers, table.states, now, before, rate=rate)
+    found = [_parents(table, levers, above, j, prior, rate) for j in range(len(table.states))]
+    tried = np.array([t.p_value for own in found for t in own.values()])
+    cut = benjamini_hochberg(tried, rate)
+    kept, doubtful = [], []
+    for target, own in zip(table.states, found, strict=True):
+        for link, test in own.items():
+            wanted = prior.requires(link[0], target, link[1])
+            passed = test.p_value <= cut and test.effect >= LEAST_EFFECT
+            edge = _edge(link, target, test, cut)
+            if passed or wanted:
+                kept.append(edge)
+            elif edge.probability > 0.05 and test.effect >= LEAST_EFFECT:
+                doubtful.append(edge)
+    return Discrete(table.states, tuple(kept), tuple(doubtful), _notes(levers, tried, cut))
+
+
+def _notes(levers: Levers, tried: np.ndarray, cut: float) -> tuple[str, ...]:
+    return (
+        f"actions set {', '.join(levers.pulled)} by force at some levels: these rows were read as "
+        "experiments that order the variables within a row, each level acting on one variable "
+        "directly.",
+        f"{len(tried)} causes of discrete variables tested within strata; p ≤ {cut:.2g} holds the "
+        "expected share of false edges.",
+    )
+
+
+def _edge(link: Link, target: str, test: Stratified, cut: float) -> Edge:
+    source, lag = link
+    reach = float(stats.norm.isf(max(cut, 1e-300)))
+    proof = Evidence(
+        test=ROW_TEST if lag == 0 else TEST,
+        statistic=test.score,
+        p_value=test.p_value,
+        rows=test.rows,
+        note="direction by levers" if lag == 0 else "",
+    )
+    chance = float(stats.norm.cdf(test.score - reach))
+    return Edge(source, target, lag, Mark.DIRECTED, chance, test.effect, proof)
+
+
+def _parents(
+    table: _Table, levers: Levers, above: Bool[np.ndarray, "s s"], j: int, prior: Prior, rate: float
+) -> dict[Link, Stratified]:
+    """Every candidate cause of state number j with the test that decided about it."""
+    target = table.states[j]
+    higher = tuple(table.states[i] for i in np.flatnonzero(above[:, j]))
+    earlier = [link for link in table.columns if link[1] > 0]
+    earlier = [(s, lag) for s, lag in earlier if prior.allows(s, target, lag)]
+    own = levers.pulled.get(target)
+    rows = levers.rows_of(higher) & (own < 0 if own is not None else True)
+    inside = [(s, 0) for s in higher if prior.allows(s, target, 0)]
+    lagged_states = [link for link in earlier if link[0] in table.states]
+    within = _grow_shrink(table, target, inside + lagged_states, rows, rate=rate)
+    now = [link for link in inside if within[link].p_value <= rate and _large(within[link])]
+    every = np.ones_like(rows)
+    out = _grow_shrink(table, target, earlier, every, given=now, rate=rate)
+    return out | {link: within[link] for link in inside}
+
+
+def _large(test: Stratified) -> bool:
+    return test.effect >= LEAST_EFFECT
+
+
+def _grow_shrink(
+    table: _Table,
+    target: str,
+    candidates: list[Link],
+    rows: Bool[np.ndarray, " rows"],
+    *,
+    given: Iterable[Link] = (),
+    rate: float,
+) -> dict[Link, Stratified]:
+    """Each candidate's test given the others that were kept; those left out fail theirs."""
+    fixed, kept = list(given), []
+    y = table.columns[target, 0][rows]
+
+    def test(link: Link, others: list[Link]) -> Stratified:
+        code = [table.columns[other][rows] for other in (*fixed, *others)]
+        strata = joint_code(*code) if code else np.zeros(len(y), np.int64)
+        return stratified(table.columns[link][rows], y, strata)
+
+    return _search(candidates, kept, test, rate)
+
+
+def _search(
+    candidates: list[Link],
+    kept: list[Link],
+    test: Callable[[Link, list[Link]], Stratified],
+    rate: float,
+) -> dict[Link, Stratified]:
+    def good(result: Stratified) -> bool:
+        return result.p_value <= rate and _large(result)
+
+    while rest := [link for link in candidates if link not in kept]:
+        results = {link: test(link, kept) for link in rest}
+        best = max(rest, key=lambda link: results[link].effect * good(results[link]))
+        if not good(results[best]):
+            break
+        kept.append(best)
+        for link in kept[:-1]:
+            if not good(test(link, [k for k in kept if k != link])):
+                kept.remove(link)
+    return {link: test(link, [k for k in kept if k != link]) for link in candidates}

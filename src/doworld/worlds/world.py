@@ -1,0 +1,179 @@
+"""Structural causal models over rows, with the true graph, exact do() and exact replay.
+
+Row t + 1 of a world is computed variable by variable, in causal order, each from rows already
+known and a noise of its own:
+
+    z_i(t+1) = g · f_i(z(t+1), z(t), …, a(t), u_i(t+1)) + o,    u_i ~ U(0, 1),
+
+with (g, o) = (1, 0) where nothing is done, (0, v) under do(z_i = v), (1, d) under a shift by d.
+The noise is drawn beforehand, so that an episode can be replayed with anything changed and its
+noise kept: the true counterfactual (Pearl 2009, ch. 7).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from doworld._core.errors import QueryError
+from doworld.data import Kind, Policy, Role, Schema, Trajectories
+from doworld.graph import CausalGraph
+from doworld.query import Intervention, Scale, Set
+
+__all__ = ["Recording", "World", "level_of"]
+
+Rows = Float[np.ndarray, "episodes variables"]
+
+
+def level_of(
+    probabilities: Float[np.ndarray, "*batch levels"], noise: Float[np.ndarray, "*batch"]
+) -> Float[np.ndarray, "*batch"]:
+    """The level that uniform noise picks: the first whose cumulative probability exceeds it.
+
+    >>> level_of(np.array([0.2, 0.5, 0.3]), np.array(0.65))
+    array(1.)
+    """
+    reached = np.cumsum(probabilities, -1)[..., :-1] <= noise[..., None]
+    return np.asarray(reached.sum(-1), np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A log together with the noise behind it.
+
+    Attributes:
+        log: what was done and what happened.
+        noise: of row t of each episode; row 0 was given, its noise moved nothing.
+    """
+
+    log: Trajectories
+    noise: Float[np.ndarray, "episodes rows variables"]
+
+
+class World(ABC):
+    """A structural causal model of which everything is known.
+
+    Attributes:
+        schema: its variables.
+        graph: its true graph.
+        order: the states and rewards in an order in which every one comes after its causes.
+    """
+
+    schema: Schema
+    graph: CausalGraph
+    order: tuple[int, ...]
+
+    @abstractmethod
+    def start(self, rng: np.random.Generator, count: int) -> Rows:
+        """First rows of ``count`` episodes; what stands in the columns of actions is not read."""
+
+    @abstractmethod
+    def mechanism(
+        self, variable: int, row: Rows, before: Rows, noise: Float[np.ndarray, " episodes"]
+    ) -> Float[np.ndarray, " episodes"]:
+        """The next value of one variable.
+
+        ``row`` holds what of the same row comes earlier in ``order``, ``before`` the row before
+        with the action taken there, ``noise`` is uniform on (0, 1).
+        """
+
+    def act(self, rng: np.random.Generator, rows: Rows) -> Rows:
+        """The rows with actions chosen at random, uniform over levels or bounds."""
+        rows = rows.copy()
+        for i in self.schema.positions(Role.ACTION):
+            variable = self.schema.variables[i]
+            if variable.levels:
+                rows[:, i] = rng.integers(variable.levels, size=len(rows))
+            else:
+                rows[:, i] = rng.uniform(*variable.bounds, size=len(rows))
+        return rows
+
+    def next(
+        self,
+        before: Rows,
+        noise: Rows,
+        gain: Float[np.ndarray, " variables"] | None = None,
+        offset: Float[np.ndarray, " variables"] | None = None,
+    ) -> Rows:
+        """The rows after ``before``; contexts stay, actions are left as they were."""
+        row = before.copy()
+        gain = np.ones(row.shape[1]) if gain is None else gain
+        offset = np.zeros(row.shape[1]) if offset is None else offset
+        for i in self.order:
+            row[:, i] = gain[i] * self.mechanism(i, row, before, noise[:, i]) + offset[i]
+        return row
+
+    def record(
+        self, episodes: int, steps: int, *, seed: int = 0, policy: Policy = Policy.RANDOMISED
+    ) -> Recording:
+        """``episodes`` episodes of ``steps`` transitions under random actions, with their noise."""
+        rng = np.random.default_rng(seed)
+        row = self.act(rng, self.start(rng, episodes))
+        noise = rng.uniform(size=(episodes, steps + 1, len(self.schema)))
+        rows = [row]
+        for t in range(steps):
+            row = self.act(rng, self.next(row, noise[:, t + 1]))
+            rows.append(row)
+        return Recording(self._log(np.stack(rows, 1), policy), noise)
+
+    def collect(self, episodes: int, steps: int, *, seed: int = 0) -> Trajectories:
+        """The log of ``record`` alone."""
+        return self.record(episodes, steps, seed=seed).log
+
+    def replay(self, recording: Recording, done: Sequence[Intervention]) -> Trajectories:
+        """The recorded episodes had ``done`` been done, all else and the noise as they were.
+
+        Raises ``UnknownNameError`` for a variable that the world does not have and ``QueryError``
+        for a row that it does not have.
+        """
+        episodes, length, _ = recording.noise.shape
+        old = recording.log.values.reshape(episodes, length, -1)
+        gain, offset = np.ones(old.shape[1:]), np.zeros(old.shape[1:])
+        for each in done:
+            i = self.schema.position(each.variable)
+            at = list(range(length) if each.at is None else each.at)
+            if any(not 0 <= t < length for t in at):
+                raise QueryError(
+                    f"the episodes have rows 0…{length - 1}, but {each.variable!r} is changed at "
+                    f"{at}. Name rows among these."
+                )
+            if isinstance(each, Set):
+                gain[at, i], offset[at, i] = 0.0, self.schema.variables[i].code(each.value)
+            elif isinstance(each, Scale):
+                gain[at, i] *= each.factor
+            else:
+                offset[at, i] += each.by
+        given = self.schema.positions(Role.ACTION, Role.CONTEXT)
+        row = gain[0] * old[:, 0] + offset[0]
+        rows = [row]
+        for t in range(1, length):
+            # what is given, acted on and carried forward: the mechanisms see the changed past
+            row = self.next(row, recording.noise[:, t], gain[t], offset[t])
+            row[:, given] = (gain[t] * old[:, t] + offset[t])[:, given]
+            rows.append(row)
+        return self._log(np.stack(rows, 1), recording.log.schema.policy)
+
+    def _log(self, rows: Float[np.ndarray, "episodes rows variables"], policy: Policy):
+        from dataclasses import replace
+
+        episodes, length, _ = rows.shape
+        values = rows.copy()
+        late = self.schema.positions(Role.ACTION)
+        if not self.schema.static:
+            values[:, -1, late] = np.nan
+        return Trajectories(
+            schema=replace(self.schema, policy=policy),
+            values=values.reshape(episodes * length, -1),
+            starts=np.arange(episodes + 1) * length,
+            times=np.tile(np.arange(length) * self.schema.step, episodes),
+            environment=np.zeros(episodes, np.int64),
+            terminated=np.zeros(episodes, bool),
+            truncated=np.ones(episodes, bool),
+            labels=tuple(map(str, range(episodes))),
+        )
+
+    def discrete(self, name: str) -> bool:
+        """Whether a variable has levels; raises ``UnknownNameError``."""
+        return self.schema[name].kind in (Kind.CATEGORICAL, Kind.BINARY)

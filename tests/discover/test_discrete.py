@@ -1,0 +1,61 @@
+"""Discrete logs whose actions set variables by force: order, parents, and their limits."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import doworld as dw
+from doworld.discover.levers import find_levers
+from doworld.worlds.chemical import Chemical
+
+
+def _pairs(graph: dw.CausalGraph) -> set[tuple[str, str]]:
+    objects = [e for e in graph.edges() if "action" not in (e.source, e.target)]
+    return {(e.source, e.target) for e in objects if e.source != e.target}
+
+
+@pytest.mark.parametrize("name", ["chain", "collider", "full", "jungle"])
+def test_objects_that_colour_each_other(name):
+    world = Chemical(name, seed=5)
+    found = dw.discover(world.collect(200, 50, seed=6))
+    assert _pairs(found) == _pairs(world.graph)
+    assert all(e.lag == 0 for e in found.edges() if (e.source, e.target) in _pairs(found))
+    assert "by force" in " ".join(found.notes)
+
+
+def test_nuisance_moves_nothing():
+    world = Chemical("chain", nuisance=True, seed=1)
+    found = dw.discover(world.collect(100, 50, seed=2))
+    assert _pairs(found) == _pairs(world.graph)
+
+
+def test_the_prior_is_kept():
+    log = Chemical("chain", seed=5).collect(100, 50, seed=6)
+    prior = dw.Prior(forbidden=(("object0", "object1"),), required=(("object4", "object3", 1),))
+    pairs = _pairs(dw.discover(log, prior=prior, max_lag=1))
+    assert ("object0", "object1") not in pairs
+    assert ("object4", "object3") in pairs
+
+
+def test_actions_that_follow_the_state_are_no_experiments():
+    world = Chemical("chain", seed=5)
+    log = world.collect(100, 50, seed=6)
+    values = log.values.copy()
+    values[:, world.action] = values[:, 0] + 5 * (values[:, 1] % 5)  # paint what is seen
+    values[log.starts[1:] - 1, world.action] = np.nan
+    schema = replace(log.schema, policy=dw.Policy.UNKNOWN)
+    with pytest.warns(dw.DoworldWarning, match="function"):
+        found = dw.discover(replace(log, values=values, schema=schema), max_lag=1)
+    assert "by force" not in " ".join(found.notes)
+
+
+def test_a_level_that_only_seems_to_set_a_variable():
+    rng = np.random.default_rng(0)
+    before = rng.integers(3, size=4000)
+    after = np.where(rng.uniform(size=4000) < 0.9, before, rng.integers(3, size=4000))
+    action = rng.integers(4, size=4000)
+    assert not find_levers({"x": after}, {"x": before}, {"a": action}).pulled
+    forced = np.where(action < 2, action, after)
+    pulled = find_levers({"x": forced}, {"x": before}, {"a": action}).pulled["x"]
+    np.testing.assert_array_equal(pulled, np.where(action < 2, action, -1))
