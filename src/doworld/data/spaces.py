@@ -194,8 +194,8 @@ def _box(space: Any, role: Role, path: tuple[str | int, ...], named: Any) -> _Le
 
 def _finite(bound: Any, side: int) -> float:
     value = float(bound)
-    # environments write "unbounded" as the largest float32
-    return side * math.inf if abs(value) > 1e30 else value
+    # environments write "unbounded" as the largest float32, Gymnasium itself as the largest int64
+    return side * math.inf if abs(value) > 1e18 else value
 
 
 def _nest(space: Any, arrays: dict[tuple, np.ndarray], path: tuple) -> Any:
