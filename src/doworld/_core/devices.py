@@ -11,7 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["cache_folder", "over_devices", "prepare"]
+__all__ = ["cache_folder", "make_room", "over_devices", "prepare"]
+
+CROWDED = 0.25
+"""Share of the memory maps a process may have above which compiled programs are dropped."""
 
 
 def cache_folder() -> Path:
@@ -44,6 +47,28 @@ def prepare() -> int:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
     return jax.local_device_count()
+
+
+def make_room() -> bool:
+    """Drops compiled programs where they crowd the process; whether it did.
+
+    A compiled program takes several of the memory maps that the system grants a process (on Linux
+    65,530 unless set otherwise), and learning a model compiles hundreds: without this, some twenty
+    models in one process end in "cannot allocate memory". What is needed again is compiled again,
+    mostly out of the folder of compiled programs. Elsewhere than on Linux nothing is done.
+    """
+    try:
+        limit = int(Path("/proc/sys/vm/max_map_count").read_text())
+        with Path("/proc/self/maps").open("rb") as maps:
+            used = sum(1 for _ in maps)
+    except (OSError, ValueError):
+        return False
+    if used < CROWDED * limit:
+        return False
+    import jax
+
+    jax.clear_caches()
+    return True
 
 
 def over_devices(function: Callable, devices: int, *, split: Any, out: Any) -> Callable:

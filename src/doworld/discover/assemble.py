@@ -1,19 +1,23 @@
 """Tests become edges with probability, effect and evidence."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
-from doworld.discover.contemporaneous import Contemporaneous
+from doworld.discover.contemporaneous import RowTest, Within
 from doworld.discover.fits import LEAST_GAIN
 from doworld.discover.group import GROUP_TEST, GroupTest
+from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.results import EdgeTests
 from doworld.graph import Edge, Evidence, Mark, Prior
 
-__all__ = ["group_edges", "lag_edges", "row_edges", "with_required"]
+__all__ = ["group_edges", "lag_edges", "with_required", "within_edges"]
 
 DOUBTFUL = 0.05
-ROW_TEST = "partial correlation within a row given the past; effect: standardised coefficient"
+STABLE = 0.75
+"""Share of resampled logs that must show an edge within a row."""
+WITHIN_TEST = "within a row, given the past and the target's other causes"
 
 
 def lag_edges(
@@ -98,31 +102,35 @@ def group_edges(
     return out
 
 
-def row_edges(
-    links: Contemporaneous, effects: dict[tuple[int, int], tuple[float, float, float]]
-) -> list[Edge]:
-    """Edges within a row: directed where the data allow it, ``---`` where they do not."""
-    out = []
-    for i in range(len(links.names)):
-        for j in range(len(links.names)):
-            forward, back = links.out[i, j], links.out[j, i]
-            if not forward or (back and j < i):
-                continue
-            score, p, effect = effects.get((i, j), (np.nan, np.nan, np.nan))
-            strength, largest = links.skeleton.strength[i, j], links.skeleton.p_value[i, j]
-            proof = Evidence(
-                test=ROW_TEST,
-                statistic=float(strength if np.isnan(score) else score),
-                p_value=float(largest if np.isnan(p) else p),
-                rows=links.freedom,
-                note="direction open: the data cannot tell it" if back else "",
-            )
-            mark = Mark.UNDIRECTED if back else Mark.DIRECTED
-            value = float(strength if np.isnan(effect) else effect)
-            out.append(
-                Edge(links.names[i], links.names[j], 0, mark, links.chance(i, j), value, proof)
-            )
-    return out
+def within_edges(
+    links: Within, tests: Mapping[tuple[int, int], RowTest], rows: int, rate: float
+) -> tuple[list[Edge], list[Edge]]:
+    """Edges within a row: directed where the data allow it, ``---`` where they do not.
+
+    Benjamini–Hochberg over all pairs, those that the search left out with p = 1, decides; an edge
+    that fewer than ``STABLE`` of the resampled logs show comes second, among the doubtful ones.
+    """
+    found: dict[tuple[int, int], RowTest] = {}
+    for (i, j), test in tests.items():
+        one = (i, j) if not links.out[j, i] else (min(i, j), max(i, j))
+        other = found.get(one)
+        found[one] = test if other is None or test.p_value > other.p_value else other
+    pairs = len(links.names) * (len(links.names) - 1) // 2
+    p = [t.p_value for t in found.values()]
+    cut = benjamini_hochberg(np.array(p + [1.0] * (pairs - len(p))), rate)
+    kept: list[Edge] = []
+    doubtful: list[Edge] = []
+    for (i, j), test in found.items():
+        if test.p_value > cut:
+            continue
+        free = bool(links.out[j, i])
+        note = "direction open: the data cannot tell it" if free else ""
+        proof = Evidence(WITHIN_TEST, test.score, test.p_value, rows, note)
+        mark = Mark.UNDIRECTED if free else Mark.DIRECTED
+        chance = float(links.share[i, j])
+        edge = Edge(links.names[i], links.names[j], 0, mark, chance, test.effect, proof)
+        (kept if chance >= STABLE else doubtful).append(edge)
+    return kept, doubtful
 
 
 def with_required(

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from doworld.data import Kind, Role, Trajectories
 from doworld.discover.units import Units, units_of
 
-__all__ = ["Block", "Candidate", "Target", "dynamics_block", "policy_block", "static_block"]
+__all__ = ["Block", "Candidate", "Target", "dynamics_block", "policy_block"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,27 @@ class Block:
             candidates=chosen,
             targets=targets,
             allowed=self.allowed[list(kept)],
+        )
+
+    def for_target(
+        self,
+        target: int,
+        inputs: Float[np.ndarray, "rows columns"],
+        candidates: tuple[Candidate, ...],
+    ) -> "Block":
+        """One target alone, with more candidates behind the block's own, all of them allowed."""
+        old, more = self.targets[target], len(candidates) - len(self.candidates)
+        columns = list(old.columns)
+        allowed = np.append(self.allowed[:, target], np.ones(more, bool))
+        return replace(
+            self,
+            inputs=inputs,
+            outcomes=self.outcomes[:, columns],
+            before=self.before[:, columns],
+            floor=self.floor[columns],
+            candidates=candidates,
+            targets=(replace(old, columns=tuple(range(len(columns)))),),
+            allowed=allowed[:, None],
         )
 
 
@@ -230,8 +251,3 @@ def policy_block(
     for lag in range(2, max_lag + 1):
         sources += [(n, lag - 1) for n in seen] + [(n, lag) for n in action]
     return _assemble(log, _target_rows(log, max_lag), sources, action, allows, seed=seed)
-
-
-def static_block(log: Trajectories, names: Sequence[str], *, seed: int) -> Block:
-    """A table of independent rows: every usable variable is a target and nothing is lagged."""
-    return _assemble(log, np.arange(log.rows), [], list(names), lambda s, t, lag: True, seed=seed)

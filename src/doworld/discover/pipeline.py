@@ -9,30 +9,28 @@ import numpy as np
 from doworld._core.errors import DoworldWarning, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Policy, Role, Trajectories
-from doworld.discover.assemble import group_edges, lag_edges, row_edges, with_required
+from doworld.discover.assemble import group_edges, lag_edges, with_required, within_edges
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.bootstrap import edge_probabilities
-from doworld.discover.contemporaneous import (
-    Contemporaneous,
-    Effects,
-    correct_lagged,
-    within_row,
-)
-from doworld.discover.design import Block, dynamics_block, policy_block, static_block
+from doworld.discover.contemporaneous import correct_lagged, leftover, within
+from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
+from doworld.discover.environments import orient_by_changes
 from doworld.discover.group import group_tests
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import (
     Usable,
+    check_count,
     check_rows,
     deterministic_actions,
     independent,
     usable,
 )
-from doworld.discover.results import empty_table
+from doworld.discover.static import static_graph
+from doworld.discover.table import complete_rows
 from doworld.discover.threads import one_thread
-from doworld.graph import CausalGraph, Edge, Prior, Reason, Unidentified
+from doworld.graph import CausalGraph, Edge, Mark, Prior, Reason, Unidentified
 
 __all__ = ["discover"]
 
@@ -150,9 +148,17 @@ def discover(
     _check_settings(fdr, max_lag)
     task = _Task(log, usable(log), prior, fdr, seed, progress, list(log.notes))
     with one_thread():
-        if log.schema.static:
-            return _static(task)
-        return _temporal(task, max_lag, contemporaneous)
+        static = log.schema.static
+        graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
+        return _by_environments(task, graph)
+
+
+def _by_environments(task: _Task, graph: CausalGraph) -> CausalGraph:
+    """The graph with open edges directed where several environments tell how they point."""
+    vague = any(e.lag == 0 and e.mark is Mark.UNDIRECTED for e in graph.links)
+    if not vague or len(np.unique(task.log.environment)) < 2:
+        return graph
+    return orient_by_changes(graph, task.log, fdr=task.fdr, seed=task.seed)
 
 
 def _check_settings(fdr: float, max_lag: int | None) -> None:
@@ -178,8 +184,7 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
     if contemporaneous is not False:
         ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
     found = _assessments(task, max_lag, ordered)
-    links, effects = _links(task, found, contemporaneous)
-    return _graph(task, found, max_lag, row_edges(links, effects) if links else [], ordered)
+    return _graph(task, found, max_lag, _within(task, found, contemporaneous), ordered)
 
 
 def _check_required(prior: Prior, log: Trajectories, max_lag: int) -> None:
@@ -245,32 +250,38 @@ def _model_notes(block: Block, found: Assessment) -> list[str]:
     return notes
 
 
-def _links(
+def _within(
     task: _Task, found: list[_Found], asked: bool | None
-) -> tuple[Contemporaneous | None, Effects]:
-    """Edges within a row, if asked for or where the past leaves clear traces of them."""
+) -> tuple[list[Edge], list[Edge]]:
+    """Edges and doubtful edges within a row, if asked for or where the past leaves clear traces.
+
+    The lagged tests of variables with such edges are made anew, given what is linked to them.
+    """
     dynamic = task.log.schema.of(Role.STATE, Role.REWARD)
     first = next((f for f in found if f.block.targets[0].name in dynamic), None)
     wanted = any(len(p) == 3 and p[2] == 0 for p in task.prior.required)
     if asked is False or first is None:
-        return None, {}
-    links = within_row(first.block, first.assessment, task.log.schema, task.prior, rate=task.fdr)
-    strength = links.skeleton.strength * links.skeleton.linked
-    np.fill_diagonal(strength, 0)
-    clear = bool(strength.max(initial=0) >= LEAST_LINK)
-    if not asked and not wanted and not clear:
+        return [], []
+    strongest = leftover(first.assessment, first.block)
+    if not asked and not wanted and strongest < LEAST_LINK:
         task.notes.append("no edges within a row: the past leaves the states uncorrelated.")
-        return None, {}
+        return [], []
     if not asked:
         task.notes.append(
             f"edges within a row were looked for: the past leaves states correlated (up to "
-            f"{strength.max(initial=0):.2f}). An unobserved common cause may look the same."
+            f"{strongest:.2f}). An unobserved common cause may look the same."
         )
-    return links, correct_lagged(first.block, first.assessment, links)
+    links = within(first.block, first.assessment, task.log.schema, task.prior, seed=task.seed)
+    tests = correct_lagged(first.block, first.assessment, links)
+    return within_edges(links, tests, len(first.block.outcomes), task.fdr)
 
 
 def _graph(
-    task: _Task, found: list[_Found], max_lag: int, within: list[Edge], ordered: Discrete | None
+    task: _Task,
+    found: list[_Found],
+    max_lag: int,
+    within: tuple[list[Edge], list[Edge]],
+    ordered: Discrete | None,
 ) -> CausalGraph:
     groups = [group_tests(f.block) for f in found]
     every = np.concatenate(
@@ -284,10 +295,9 @@ def _graph(
             f"{int(np.isfinite(every).sum())} candidate edges tested; p ≤ {cut:.2g} holds the "
             f"expected share of false edges at {task.fdr:g}."
         )
-    kept: list[Edge] = list(within)
-    doubtful: list[Edge] = []
+    kept, doubtful = within
     if ordered:
-        kept, doubtful = kept + list(ordered.edges), list(ordered.doubtful)
+        kept, doubtful = kept + list(ordered.edges), doubtful + list(ordered.doubtful)
         task.notes.extend(ordered.notes)
     schema = task.log.schema
     unknown = schema.policy is Policy.UNKNOWN
@@ -310,13 +320,12 @@ def _graph(
 
 
 def _static(task: _Task) -> CausalGraph:
-    """A table of independent rows: one skeleton over all variables, contexts exogenous."""
-    block = static_block(task.log, task.names, seed=task.seed)
-    check_rows(block, task.log, 0)
+    """A table of independent rows: the best order of its variables, contexts exogenous."""
+    log, prior = task.log, task.prior
+    check_count(len(complete_rows(log, task.names)), log, 0)
     task.forbid(task.usable.unidentified)
-    ones = np.ones(len(block.targets))
-    nothing = Assessment(empty_table(block, ""), block.outcomes, ones, ones.astype(bool))
-    links = within_row(block, nothing, task.log.schema, task.prior, rate=task.fdr)
-    task.notes.append("a static table: edges within a row only, linear conditional independence.")
-    kept, _ = with_required(row_edges(links, {}), [], task.prior, static=True)
-    return task.graph(kept, [], 0)
+    found = static_graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
+    task.forbid(found.unidentified)
+    task.notes.extend(found.notes)
+    kept, doubtful = with_required(list(found.edges), list(found.doubtful), prior, static=True)
+    return task.graph(kept, doubtful, 0)

@@ -11,7 +11,7 @@ from doworld.data.freedom import freedom
 from doworld.discover.design import Block
 from doworld.graph import Reason, Unidentified
 
-__all__ = ["Usable", "constants", "independent", "unidentified", "usable"]
+__all__ = ["Usable", "check_count", "constants", "independent", "unidentified", "usable"]
 
 FEWEST_ROWS = 20
 COLLINEAR = 1e-10
@@ -71,7 +71,11 @@ def constants(log: Trajectories) -> tuple[Unidentified, ...]:
 
 def check_rows(block: Block, log: Trajectories, max_lag: int) -> None:
     """Raises ``DataError`` where too few complete rows are left to test anything."""
-    n = len(block.outcomes)
+    check_count(len(block.outcomes), log, max_lag)
+
+
+def check_count(n: int, log: Trajectories, max_lag: int) -> None:
+    """Raises ``DataError`` where ``n`` complete transitions, or rows of a table, are too few."""
     if n >= FEWEST_ROWS:
         return
     share = log.missing.mean(0)
@@ -84,8 +88,8 @@ def check_rows(block: Block, log: Trajectories, max_lag: int) -> None:
         + (f", or lower max_lag (it is {max_lag})." if max_lag > 1 else ".")
     )
     raise DataError(
-        f"only {n} complete transitions are left, and {FEWEST_ROWS} is the least to test an edge. "
-        + why
+        f"only {n} complete {'rows' if log.schema.static else 'transitions'} are left, and "
+        f"{FEWEST_ROWS} is the least to test an edge. {why}"
     )
 
 

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from jaxtyping import Int
 
-from doworld._core.devices import prepare
+from doworld._core.devices import make_room, prepare
 from doworld._core.errors import DataError, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Kind, Role, Trajectories
@@ -118,6 +118,7 @@ def fit(
     goes on where it was.
     """
     prepare()
+    make_room()
     settings, progress = settings or Settings(), progress or Quiet()
     _check(log, graph, known)
     schema = log.schema

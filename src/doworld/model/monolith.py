@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from doworld._core.devices import prepare
+from doworld._core.devices import make_room, prepare
 from doworld._core.errors import SchemaError
 from doworld._core.progress import Progress, Quiet, Track
 from doworld.data import Kind, Role, Trajectories
@@ -52,6 +52,7 @@ def fit_monolith(
     constant σ. Raises ``SchemaError`` where a state is discrete.
     """
     prepare()
+    make_room()
     kinds = {log.schema[n].kind for n in log.schema.of(Role.STATE, Role.REWARD)}
     if kinds & {Kind.CATEGORICAL, Kind.BINARY}:
         raise SchemaError("the monolithic baseline predicts numbers. Drop the discrete states.")
