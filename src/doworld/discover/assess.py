@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy import stats
+from scipy.special import stdtr
 
 from doworld._core.progress import Track
 from doworld.discover.design import Block
@@ -124,7 +125,7 @@ def _own_past(
         error = abs(b / s) if s else 1 / np.sqrt(tests.freedom)
         level = (b + shift) / error
         statistic[i, k] = level
-        p_value[i, k] = 2 * stats.t.sf(abs(level), tests.freedom)
+        p_value[i, k] = 2 * stdtr(tests.freedom, -abs(level))
         score[i, k] = normal_score(p_value[i, k], level)
         gain[i, k] = level**2 / (level**2 + tests.freedom)
         effect[i, k] = (b + shift) * spread[k] / wide[k]

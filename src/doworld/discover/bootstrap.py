@@ -9,6 +9,7 @@ from doworld.discover.results import EdgeTests
 __all__ = ["edge_probabilities"]
 
 DRAWS = 200
+CHUNK = 4096
 
 
 def edge_probabilities(
@@ -37,9 +38,10 @@ def edge_probabilities(
     flat = tests.influence.reshape(units, -1)
     signed = np.where(tests.score < 0, -1.0, 1.0).ravel()
     passed = np.zeros(flat.shape[1])
-    for row in weights.astype(np.float32):
-        drawn = signed * (row @ flat) + size.ravel()
-        passed += drawn >= needed.ravel()
+    weights, short = weights.astype(np.float32), (needed - size).ravel()
+    for a in range(0, flat.shape[1], CHUNK):
+        part = slice(a, a + CHUNK)
+        passed[part] = (signed[part] * (weights @ flat[:, part]) >= short[part]).sum(0)
     share = (passed / DRAWS).reshape(tests.score.shape)
     out = np.where(spread > 0, share, analytic)
     return np.where(np.isfinite(tests.p_value), out, 0.0)

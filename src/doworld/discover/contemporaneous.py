@@ -91,9 +91,7 @@ def leftover(found: Assessment, block: Block) -> float:
     return float((np.abs(table.T @ table / max(len(table), 1)) * apart).max(initial=0.0))
 
 
-def within(
-    block: Block, found: Assessment, schema: Schema, prior: Prior, *, seed: int
-) -> Within:
+def within(block: Block, found: Assessment, schema: Schema, prior: Prior, *, seed: int) -> Within:
     """Links and directions among the block's targets given the past.
 
     The best order is searched with the Bayesian information criterion of linear models (its penalty

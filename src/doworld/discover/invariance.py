@@ -13,7 +13,7 @@ episode or a block of rows, before their spread is taken, so that neither unequa
 that lasts is mistaken for a change. A change of the noise's shape alone is not looked for.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -31,6 +31,8 @@ MOST_TERMS = 80
 SAME_SPAN = 1e-8
 ALIKE = 0.05
 HIGHEST_LEVERAGE = 0.9
+MOST_RANKED = 12
+"""Environments up to which they are ranked anew after each that is put aside."""
 FEWEST_UNITS = 48
 UNITS_PER_TERM = 6
 FOLDS = 4
@@ -67,22 +69,22 @@ def invariance(sample: Sample, *, name_places: bool = False, seed: int = 0) -> I
     found = _tested(sample, seed)
     if not name_places or not found.p_value <= ALIKE:
         return found
-    places = np.unique(sample.place)
-    aside: list[int] = []
-    while len(places) - len(aside) > 2:
-        rest = sample.only(~np.isin(sample.place, aside))
-        if aside and not _tested(rest, seed).p_value <= ALIKE:
-            break
-        left = [int(p) for p in places if p not in aside]
-        alone = [_tested(_against(rest, p), seed).p_value for p in left]
-        aside.append(left[int(np.argmin(alone))])
-    else:
-        rest = sample.only(~np.isin(sample.place, aside))
-        if not aside or _tested(rest, seed).p_value <= ALIKE:
-            aside = places.tolist()
-    return Invariance(
-        found.p_value, found.answer, found.noise, found.effect, found.spread, tuple(sorted(aside))
-    )
+    return replace(found, differing=_differing(sample, seed))
+
+
+def _differing(sample: Sample, seed: int) -> tuple[int, ...]:
+    """What has to be put aside until the rest are alike; all where that leaves only one."""
+    places = np.unique(sample.place).tolist()
+    left, ranked = list(places), []
+    while len(left) > 1:
+        rest = sample.only(np.isin(sample.place, left))
+        if len(left) < len(places) and not _tested(rest, seed).p_value <= ALIKE:
+            return tuple(p for p in places if p not in left)
+        if not ranked or len(places) <= MOST_RANKED:
+            alone = [_tested(_against(rest, p), seed).p_value for p in left]
+            ranked = [left[i] for i in np.argsort(alone, kind="stable")]
+        left.remove(ranked.pop(0))
+    return tuple(places)
 
 
 def _against(sample: Sample, place: int) -> Sample:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy.special import ndtri, stdtr
 
 from doworld.discover.results import INFLUENCE_LIMIT
 from doworld.discover.units import Units
@@ -45,7 +45,7 @@ def standardise(table: Float[np.ndarray, "rows columns"]) -> tuple[np.ndarray, n
 
 def normal_score(p_value: np.ndarray | float, sign: np.ndarray | float) -> Any:
     """The standard-normal value with the same two-sided p-value."""
-    return np.sign(sign) * stats.norm.isf(np.clip(p_value, 1e-300, 1.0) / 2)
+    return -np.sign(sign) * ndtri(np.clip(p_value, 1e-300, 1.0) / 2)
 
 
 def partial_tests(
@@ -120,7 +120,7 @@ def _finish(
         events[steady] = count - 1
     error = np.sqrt(variance)
     statistic = coefficient / error
-    p_value = 2 * stats.t.sf(np.abs(statistic), events)
+    p_value = 2 * stdtr(events, -np.abs(statistic))
     score = normal_score(p_value, statistic)
     plain = (residual**2).sum(0) / freedom * np.diag(precision)[:, None]
     t2 = coefficient**2 / np.maximum(plain, tiny)

@@ -97,20 +97,41 @@ def search(
     s(j | P) most until none does, then drop those without which it is higher. One variable after
     the other moves to the place where Σ_j s(j | P_j) is highest, until none gains (best order score
     search; Andrews et al. 2023, after Teyssier and Koller 2005 and Lam, Andrews and Ramsey 2022).
-    Then some variables are thrown to random places and the search goes on from there, ``kicks``
-    times; the best order stays (iterated local search; Lourenço, Martin and Stützle 2003). Only
+    Then a variable and some neighbours are thrown to random places and the search goes on, again
+    and again; the best order stays (iterated local search; Lourenço, Martin and Stützle 2003). Only
     candidates that forward selection shows are tried as parents, so a move concerns few variables;
     the final order is searched again with whatever it shows was missed.
+
+    Args:
+        score: of one variable given others.
+        constraints: what is known of the edges.
+        kicks: how often variables are thrown to random places, for each variable.
+        rng: of the order in which variables move, and of the kicks.
+
+    Raises ``GraphError`` where the required edges form a cycle.
+
+    >>> from doworld.discover.scores import MultinomialScore
+    >>> codes = np.array([[0, 0, 1, 1] * 20, [0, 0, 1, 1] * 20, [0, 1, 0, 1] * 20])
+    >>> free = Constraints(~np.eye(3, dtype=bool), np.zeros((3, 3), bool), (0.0,) * 3, 2)
+    >>> score = MultinomialScore.of(codes, [2, 2, 2])
+    >>> found = search(score, free, kicks=1, rng=np.random.default_rng(0)).dag
+    >>> (found | found.T).astype(int).tolist()
+    [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     """
     trees = _Trees(score, constraints, _candidates(score, constraints))
-    d = len(constraints.tier)
-    best = _climb(constraints.order(constraints.tier), range(d), trees, rng)
+    best = _climb(constraints.order(constraints.tier), range(len(constraints.tier)), trees, rng)
+    best = _widened(best, trees, rng)
+    best = _kicked(best, kicks, trees, rng)
+    return trees.ordered(_widened(best, trees, rng))
+
+
+def _widened(order: list[int], trees: "_Trees", rng: np.random.Generator) -> list[int]:
+    """Searches again with the candidates that the order shows were missed, until there are none."""
     for _ in range(ROUNDS):
-        best = _kicked(best, kicks, trees, rng)
-        if not trees.widen(best):
+        if not trees.widen(order):
             break
-        best = _climb(best, range(d), trees, rng)
-    return trees.ordered(best)
+        order = _climb(order, order, trees, rng)
+    return order
 
 
 def _kicked(best: list[int], kicks: int, trees: "_Trees", rng: np.random.Generator) -> list[int]:
@@ -249,9 +270,9 @@ class _Trees:
         known = self._shrunk.get((target, taken))
         if known is None:
             known = self.score.local(target, taken), taken
-            free = taken & ~self.constraints.parents[target]
+            free = bits(taken & ~self.constraints.parents[target])
             if taken.bit_count() > 1 and free:
-                fewer = [taken ^ (1 << c) for c in bits(free)]
+                fewer = [taken ^ (1 << c) for c in free]
                 value, rest = max((self.score.local(target, m), m) for m in fewer)
                 if value > known[0] + LEAST_GAIN:
                     known = self._shrink(target, rest)

@@ -109,6 +109,10 @@ def discover(
     valid and positively dependent (Benjamini & Yekutieli 2001). Edges within a row are held at
     ``fdr`` by themselves; a note names actions of an unknown policy that were kept without it.
 
+    In a static table the order of the variables that explains it best is searched, and every edge
+    is tested given the target's other parents; ``fdr`` holds as far as that order is right, for
+    which variables are linked and not for directions (``doworld.discover.static``).
+
     Args:
         log: episodes, or a static table.
         prior: required and forbidden edges and tiers, honoured exactly.
@@ -173,9 +177,9 @@ def _check_settings(fdr: float, max_lag: int | None) -> None:
 def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) -> CausalGraph:
     """Logs over time: lags, tests by the past, links within a row, then the graph."""
     prior = task.prior
-    shortest = dynamics_block(task.log, task.names, 1, prior.allows, seed=task.seed)
-    check_rows(shortest, task.log, 1)
     if max_lag is None:
+        shortest = dynamics_block(task.log, task.names, 1, prior.allows, seed=task.seed)
+        check_rows(shortest, task.log, 1)
         choice = choose_lag(task.log, task.names, prior.allows, seed=task.seed)
         max_lag = max(choice.lags, *(p[2] for p in prior.required if len(p) == 3), 1)
         task.notes.append(choice.note)
@@ -250,9 +254,7 @@ def _model_notes(block: Block, found: Assessment) -> list[str]:
     return notes
 
 
-def _within(
-    task: _Task, found: list[_Found], asked: bool | None
-) -> tuple[list[Edge], list[Edge]]:
+def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[Edge], list[Edge]]:
     """Edges and doubtful edges within a row, if asked for or where the past leaves clear traces.
 
     The lagged tests of variables with such edges are made anew, given what is linked to them.

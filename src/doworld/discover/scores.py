@@ -10,14 +10,15 @@ from jaxtyping import Float, Integer
 from scipy import stats
 from scipy.special import gammaln
 
-from doworld.discover.contingency import stratified_test
+from doworld.discover.stratified import stratified
 
 __all__ = ["GaussianScore", "MultinomialScore", "Score", "Strength"]
 
 RIDGE = 1e-9
 """Added to every variance, so that a determined variable has a large score, not an infinite one."""
 LARGEST_TABLE = (1 << 16) - 1
-KEPT_CODES = 200
+KEPT_CODES = 20_000_000
+"""Rows of mixed-radix codes that are kept in memory, summed over sets of variables."""
 PRIOR_ROWS = 1.0
 BLOCKS = 64
 """Rows of a table are resampled in this many random groups."""
@@ -34,10 +35,13 @@ class Strength:
 
 @runtime_checkable
 class Score(Protocol):
-    """What the search asks of a table. Variables are numbers; higher scores are better."""
+    """What the search asks of a table; higher scores are better.
+
+    Variables are numbers, and sets of variables the integers in which their bits are set.
+    """
 
     def local(self, target: int, given: int) -> float:
-        """The score of ``target`` with the parents whose bits ``given`` holds."""
+        """The score of ``target`` with the parents ``given``."""
         ...
 
     def gains(self, target: int, given: int, candidates: Sequence[int]) -> Float[np.ndarray, " c"]:
@@ -84,7 +88,13 @@ class GaussianScore:
         table: standardised columns, one row each.
         columns: the columns of each variable.
         penalty: c, at least log n.
-        correlation: of the columns; from ``table`` unless given.
+        correlation: of the columns, in the rows of ``table`` or drawn from them.
+
+    >>> x = np.random.default_rng(0).standard_normal((100, 2))
+    >>> x[:, 1] += x[:, 0]
+    >>> score = GaussianScore.of((x - x.mean(0)) / x.std(0), [(0,), (1,)], np.log(100))
+    >>> bool(score.gains(1, 0, [0])[0] > 30)
+    True
     """
 
     table: Float[np.ndarray, "rows columns"]
@@ -122,11 +132,14 @@ class GaussianScore:
 
     def local(self, target: int, given: int) -> float:
         """s(t | P)."""
-        left = self._left(list(self.columns[target]), given)
-        size = len(left)
-        logdet = np.log(max(left[0, 0], RIDGE)) if size == 1 else _logdet(left)
-        cost = self.penalty * size * sum(len(self.columns[i]) for i in bits(given))
-        return float(-len(self.table) * logdet - cost)
+        own, cause = list(self.columns[target]), self._of(given)
+        if len(own) == 1:
+            both = own + cause
+            precision = np.linalg.inv(self.correlation[both][:, both])[0, 0]
+            logdet = -np.log(max(precision, RIDGE))
+        else:
+            logdet = _logdet(self._left(own, given))
+        return float(-len(self.table) * logdet - self.penalty * len(own) * len(cause))
 
     def determined(self, target: int, given: int, share: float) -> bool:
         """Whether less than ``share`` of a column's variance is left given the parents."""
@@ -219,7 +232,7 @@ class _Counts:
         """The cell of each row in the table of ``mask``."""
         known = self.recent.get(mask)
         if known is None:
-            if len(self.recent) >= KEPT_CODES:
+            if len(self.recent) * len(self.group) >= KEPT_CODES:
                 self.recent.pop(next(iter(self.recent)))
             known = self.recent[mask] = self._cells(mask)
         return known
@@ -301,6 +314,10 @@ class MultinomialScore:
     Attributes:
         counts: the codes 0 … r − 1 of each variable and what has been counted.
         draw: which resample is scored.
+
+    >>> codes = np.array([[0, 0, 1, 1] * 20, [0, 0, 1, 1] * 20, [0, 1, 0, 1] * 20])
+    >>> (MultinomialScore.of(codes, [2, 2, 2]).gains(0, 0, [1, 2]) > 0).tolist()
+    [True, False]
     """
 
     counts: _Counts
@@ -329,23 +346,14 @@ class MultinomialScore:
         return 2 * np.array([(a - now)[self.draw] for a in after])
 
     def test(self, target: int, given: int, parent: int) -> Strength:
-        """Pearson's X² within strata of the given parents.
+        """Pearson's X² within the strata of the given parents, as a standard-normal score.
 
-        The effect is the share of the target's remaining entropy that the parent removes.
+        The effect is the share of the strongest dependence that there could be.
         """
-        x, y = 1 << parent, 1 << target
-        left = self._entropy(given | y) - self._entropy(given)
-        removed = left - self._entropy(given | x | y) + self._entropy(given | x)
-        cells, codes = self.counts.cells(given).of, self.counts.codes
-        statistic, p_value = stratified_test(
-            cells.astype(np.int64), codes[parent].astype(np.int64), codes[target].astype(np.int64)
-        )
-        return Strength(statistic, p_value, float(removed / left) if left > 0 else 0.0)
-
-    def _entropy(self, mask: int) -> float:
-        """Rows times the entropy of a set of variables, but for a constant: −Σ N log N."""
-        counts = self.counts.table(self.counts.cells(mask))[self.draw]
-        return -float((counts * np.log(np.maximum(counts, 1))).sum())
+        strata = self.counts.cells(given).of.astype(np.int64)
+        x, y = self.counts.codes[[parent, target]].astype(np.int64)
+        found = stratified(x, y, strata)
+        return Strength(found.score, found.p_value, found.effect)
 
     def resamples(self, count: int, rng: np.random.Generator) -> Iterator["MultinomialScore"]:
         """Rows drawn with replacement, in random groups; one pass counts for all resamples."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy.special import stdtr
 
 from doworld.discover.linear import PartialTests, normal_score, partial_tests, standardise
 from doworld.discover.units import Units
@@ -45,7 +45,7 @@ def select_parents(
         best = int(np.argmax(np.abs(partial)))
         r = min(abs(partial[best]), 1 - 1e-15)
         freedom = max(rows - len(kept) - 2, 1)
-        if 2 * stats.t.sf(r * np.sqrt(freedom / (1 - r * r)), freedom) > level / columns:
+        if 2 * stdtr(freedom, -r * np.sqrt(freedom / (1 - r * r))) > level / columns:
             break
         kept.append(best)
         free[best] = False
@@ -60,7 +60,7 @@ def _prune(square, product, rows: int, kept: list[int]) -> list[int]:
         noise = max(1 - float(product[kept] @ weights), 1e-15) / freedom
         t = np.abs(weights) / np.sqrt(noise * np.diag(inverse))
         worst = int(np.argmin(t))
-        if 2 * stats.t.sf(t[worst], freedom) <= STAY_LEVEL:
+        if 2 * stdtr(freedom, -t[worst]) <= STAY_LEVEL:
             break
         kept = kept[:worst] + kept[worst + 1 :]
     return kept
@@ -92,7 +92,7 @@ def selected_tests(
         residual[:, j] = inner.residual[:, 0] if inner else y[:, j]
         beta, t, freedom = _outside(square, products[:, j], kept, n)
         coefficient[:, j], statistic[:, j] = beta, t
-        p_value[:, j] = 2 * stats.t.sf(np.abs(t), freedom)
+        p_value[:, j] = 2 * stdtr(freedom, -np.abs(t))
         gain[:, j] = t**2 / (t**2 + freedom)
         if inner:
             coefficient[kept, j] = inner.coefficient[:, 0]

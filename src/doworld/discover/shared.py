@@ -21,6 +21,7 @@ from scipy import special, stats
 
 from doworld._core.errors import DataError, SchemaError
 from doworld.data import Kind, Role, Trajectories
+from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.permutation import Constraints, search
 from doworld.discover.samples import several_environments
 from doworld.discover.scores import Strength, bits
@@ -78,6 +79,12 @@ class SharedScore:
             self.known[target, given] = value
         return value
 
+    def fit(self, target: int, given: int) -> tuple[float, Float[np.ndarray, " parents"]]:
+        """s(t | P), and by how much it changes without each parent."""
+        now = self.local(target, given)
+        without = [self.local(target, given ^ (1 << p)) - now for p in bits(given)]
+        return now, np.array(without, float)
+
     def gains(self, target: int, given: int, candidates: Sequence[int]) -> Float[np.ndarray, " c"]:
         """s(t | P ∪ c) − s(t | P) for each candidate c."""
         now = self.local(target, given)
@@ -104,7 +111,7 @@ class SharedScore:
         n, k, p = float(self.rows.sum()), len(self.rows), len(inputs)
         price = float(np.log(n))
         shared, level = _left(whole.sum(0), whole), _left(centred.sum(0), centred)
-        own = np.array([_left(c, c[None])[0] for c in centred])
+        own = _left_alone(centred)
         one = [-n * np.log(left.sum() / n + RIDGE) for left in (shared, level)]
         each = [
             -float((self.rows * np.log(left / self.rows + RIDGE)).sum())
@@ -130,17 +137,32 @@ def _left(
     return np.maximum(np.einsum("i,eij,j->e", weights, each, weights), 0.0)
 
 
-def discover_shared(log: Trajectories, *, prior: Prior | None = None, seed: int = 0) -> CausalGraph:
+def _left_alone(
+    each: Float[np.ndarray, "environments n n"],
+) -> Float[np.ndarray, " environments"]:
+    """The same of each environment's own regression."""
+    size = np.trace(each, axis1=1, axis2=2)[:, None, None]
+    inner = each[:, :-1, :-1] + RIDGE * size * np.eye(each.shape[1] - 1)
+    product = each[:, :-1, -1]
+    weights = np.linalg.solve(inner, product[..., None])[..., 0]
+    return np.maximum(each[:, -1, -1] - (weights * product).sum(1), 0.0)
+
+
+def discover_shared(
+    log: Trajectories, *, prior: Prior | None = None, fdr: float = 0.01, seed: int = 0
+) -> CausalGraph:
     """The graph of a static table from several environments along which few mechanisms change.
 
     Orders of the variables are searched (``doworld.discover.permutation.search``) for the highest
     Σ_t s(t | P_t) of this module. An edge is left open where the graph with it turned round scores
     nearly as well (by less than 6), directed otherwise: by v-structures, by bent answers, or by
-    what changes. Noise is taken as Gaussian, answers as sums over causes.
+    what changes. Edges that Benjamini and Hochberg (1995) would not believe at ``fdr`` among all
+    pairs are left out. Noise is taken as Gaussian, answers as sums over causes.
 
     Args:
         log: a static table of continuous, count or binary variables.
         prior: required and forbidden edges and tiers.
+        fdr: the expected share of false links, as far as p-values hold after a search.
         seed: of the search.
 
     Raises:
@@ -161,8 +183,9 @@ def discover_shared(log: Trajectories, *, prior: Prior | None = None, seed: int 
     names = log.schema.names
     score = SharedScore.of(table, place)
     rng = np.random.default_rng(seed)
-    dag = search(score, _constraints(log, prior), kicks=KICKS, rng=rng).dag
-    parents = [sum(1 << int(i) for i in np.flatnonzero(column)) for column in dag.T]
+    limits = _constraints(log, prior)
+    dag = _believed(score, search(score, limits, kicks=KICKS, rng=rng).dag, limits, fdr)
+    parents = [_mask(column) for column in dag.T]
     links = []
     for i, j in np.argwhere(dag).tolist():
         rest = parents[j] & ~(1 << i)
@@ -180,6 +203,22 @@ def discover_shared(log: Trajectories, *, prior: Prior | None = None, seed: int 
         "differ between them (BIC)."
     )
     return CausalGraph(names, tuple(links), max_lag=0, notes=(*log.notes, note))
+
+
+def _mask(column: Bool[np.ndarray, " n"]) -> int:
+    return sum(1 << int(i) for i in np.flatnonzero(column))
+
+
+def _believed(
+    score: SharedScore, dag: Bool[np.ndarray, "n n"], limits: Constraints, fdr: float
+) -> Bool[np.ndarray, "n n"]:
+    """The edges that are discoveries among all pairs, and those that are required."""
+    p = np.ones(dag.shape)
+    for i, j in np.argwhere(dag).tolist():
+        p[i, j] = score.test(j, _mask(dag[:, j]) & ~(1 << i), i).p_value
+    pairs = np.triu_indices(len(dag), 1)
+    cut = benjamini_hochberg(np.minimum(p, p.T)[pairs], fdr)
+    return dag & ((p <= cut) | limits.required)
 
 
 def _worse(

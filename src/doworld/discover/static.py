@@ -26,7 +26,7 @@ FEWEST_ROWS_A_PARENT = 5
 NOISE_FREE = 1e-7
 LINEAR = "partial correlation given the other parents; effect: standardised coefficient"
 MIXED = "partial correlation given the other parents (Wilks); effect: canonical correlation"
-LEVELS = "X² within strata of the other parents; effect: share of the target's remaining entropy"
+LEVELS = "X² within strata of the other parents; effect: share of the strongest there could be"
 
 
 @dataclass(frozen=True)
@@ -70,11 +70,26 @@ def static_graph(
     linear Gaussian regressions (BIC) otherwise, categorical ones as indicators. An edge stays if
     its test given the target's other parents passes Benjamini–Hochberg at ``fdr`` over all pairs of
     variables, those without an edge counted with p = 1. It points one way where all DAGs of the
-    Markov equivalence class that agree with roles and ``prior`` do, and so do at least half of the
-    resamples that hold it; else it is open (``---``).
+    Markov equivalence class that agree with roles and ``prior`` do (Meek 1995), and so do at least
+    half of the resamples; else it is open (``---``). An edge's probability is the share of
+    resamples that hold it with its mark, where one left open counts half for either direction.
 
     The tests hold ``fdr`` as far as the order is right: order and parents were chosen on the same
     rows, so a wrong order adds edges that no rate covers, and directions are not covered at all.
+
+    Of variables with the same content one takes part, and the copies are linked to it. Raises
+    ``GraphError`` where required edges contradict a role or each other.
+
+    >>> import polars as pl
+    >>> rng = np.random.default_rng(0)
+    >>> rain, sprinkler = rng.standard_normal((2, 500))
+    >>> frame = pl.DataFrame({
+    ...     "rain": rain, "sprinkler": sprinkler,
+    ...     "wet": rain + sprinkler + rng.standard_normal(500),
+    ... })
+    >>> log = Trajectories.from_frame(frame, state=frame.columns)
+    >>> sorted(map(str, static_graph(log, frame.columns, Prior(), fdr=0.01, seed=0).edges))
+    ['rain(t) --> wet(t)', 'sprinkler(t) --> wet(t)']
     """
     table = table_of(log, names)
     limits = _constraints(table, log.schema, prior)
@@ -185,7 +200,7 @@ def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     """The edges that passed and are likely, and the others that resamples show."""
     open_ends = equivalence_class(found.dag, _known(found.limits))
     sure = open_ends & ~open_ends.T
-    agreed = (found.points >= LIKELY * found.linked) | _known(found.limits)
+    agreed = (found.points >= LIKELY) | _known(found.limits)
     directed = sure & agreed
     kept: list[Edge] = []
     doubtful: list[Edge] = []

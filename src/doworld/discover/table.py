@@ -85,7 +85,7 @@ def _signature(column: np.ndarray, kind: Kind) -> float:
         share = np.sort(np.unique(column, return_counts=True)[1]) / len(column)
         return round(float(-(share * np.log(share)).sum()), 9)
     centred = column - column.mean()
-    spread = max(float((centred**2).mean()), 1e-300)
+    spread = max(float((centred**2).mean()), 1e-100)
     return round(float((centred**4).mean() / spread**2), 9)
 
 

@@ -51,6 +51,8 @@ class Prior:
 
     def allows(self, source: str, target: str, lag: int) -> bool:
         """Whether an edge from ``source`` at ``lag`` to ``target`` is not ruled out."""
+        if not self.forbidden and not self.tiers:
+            return True
         for pair in self.forbidden:
             if pair[:2] == (source, target) and (len(pair) == 2 or pair[2] == lag):
                 return False
@@ -59,6 +61,8 @@ class Prior:
 
     def requires(self, source: str, target: str, lag: int, *, static: bool = False) -> bool:
         """Whether an edge from ``source`` at ``lag`` to ``target`` must be in the graph."""
+        if not self.required:
+            return False
         default = 0 if static else 1
         return any(
             pair[:2] == (source, target) and lag == (pair[2] if len(pair) == 3 else default)

@@ -121,7 +121,9 @@ class RandomWorld(World):
     def _graph(self) -> CausalGraph:
         names = self.schema.names
         own = [Edge(names[i], names[i]) for i in range(len(self.order)) if self.memory]
-        more = [Edge(names[c.source], names[i], c.lag) for i, cs in enumerate(self.causes) for c in cs]
+        more = [
+            Edge(names[c.source], names[i], c.lag) for i, cs in enumerate(self.causes) for c in cs
+        ]
         return CausalGraph(names, (*own, *more))
 
     def start(self, rng: np.random.Generator, count: int) -> Float[np.ndarray, "count variables"]:
