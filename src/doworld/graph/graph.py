@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.errors import GraphError, UnknownNameError
 from doworld.graph.unidentified import Unidentified
+
+if TYPE_CHECKING:
+    from doworld.graph.difference import Difference
 
 __all__ = ["CausalGraph", "Edge", "Evidence", "Mark"]
 
@@ -189,16 +193,17 @@ class CausalGraph:
             array[at[e.source], at[e.target], e.lag] = e.probability
         return array
 
-    def to_networkx(self):
-        """The graph as a ``networkx.MultiDiGraph``: one node a variable, ``lag`` on the edges."""
-        import networkx as nx
+    def diff(self, other: "CausalGraph") -> "Difference":
+        """What ``other`` has more, less and otherwise; see ``doworld.graph.difference``."""
+        from doworld.graph.difference import difference
 
-        out = nx.MultiDiGraph()
-        out.add_nodes_from(self.names)
-        for e in self.edges():
-            attributes = {"mark": e.mark.value, "probability": e.probability, "effect": e.effect}
-            out.add_edge(e.source, e.target, key=e.lag, lag=e.lag, **attributes)
-        return out
+        return difference(self, other)
+
+    def to_networkx(self) -> Any:
+        """The graph as a ``networkx.MultiDiGraph``; see ``doworld.graph.forms`` for other forms."""
+        from doworld.graph.forms import to_networkx
+
+        return to_networkx(self)
 
     def to_dict(self) -> dict:
         """Plain data for JSON."""
