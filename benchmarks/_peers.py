@@ -3,8 +3,8 @@
     python benchmarks/_peers.py METHOD FILE discrete|continuous
 
 Methods: causal-learn-pc, causal-learn-ges, causal-learn-boss, causal-learn-grasp, pgmpy-hc. The
-file is a CSV with a header. The answer is one line of JSON: seconds, and edges as [source, target,
-mark]; without the package, "absent".
+file is a CSV with a header. The answer is one line of JSON: CPU seconds, and edges as [source,
+target, mark]; without the package, "absent".
 """
 
 import contextlib
@@ -75,15 +75,18 @@ def run(method: str, table: np.ndarray, kind: str) -> dict:
     package = "pgmpy" if method == "pgmpy-hc" else "causallearn"
     if importlib.util.find_spec(package) is None:
         return {"absent": True}
-    hidden = io.StringIO()
-    begin = time.perf_counter()
-    with warnings.catch_warnings(), contextlib.redirect_stdout(hidden):
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        if package == "pgmpy":
-            edges = _hill_climb(table, kind)
-        else:
-            edges = _causal_learn(method.removeprefix("causal-learn-"), table, kind)
-    return {"seconds": time.perf_counter() - begin, "edges": edges}
+        _find(method, table[:200, :3], kind)  # imports and compiles what it needs
+        begin = time.process_time()
+        edges = _find(method, table, kind)
+    return {"seconds": time.process_time() - begin, "edges": edges}
+
+
+def _find(method: str, table: np.ndarray, kind: str) -> Edges:
+    if method == "pgmpy-hc":
+        return _hill_climb(table, kind)
+    return _causal_learn(method.removeprefix("causal-learn-"), table, kind)
 
 
 if __name__ == "__main__":

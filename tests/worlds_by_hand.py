@@ -153,6 +153,8 @@ def _categorical(schema, coding, weights, logits, members):
         "weight2": zeros((n, 1, levels), np.float32),
         "bias2": bias,
         "open": closed,
+        "gate": zeros((n, 1), np.int32),
+        "silent": zeros((n, 1, width), np.float32),
     }
     fields = {k: np.broadcast_to(v, (members, *v.shape)) for k, v in leaves.items()}
     return _stacked(CategoricalBank, fields)

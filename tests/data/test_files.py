@@ -460,3 +460,11 @@ def test_tables_separated_by_blanks_and_tabs(shared_data):
         context="cd3_cd28",
     )
     assert cells.rows == 7466
+
+
+def test_propensities_that_are_all_empty_are_unknown(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("t,x,a,p\n0,1.0,1,\n1,2.0,0,\n2,1.5,,\n")
+    log = read(path, state=["x"], action=["a"], time="t", propensity="p")
+    assert log.propensity is not None
+    assert np.isnan(log.propensity).all()

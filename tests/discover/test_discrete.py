@@ -59,3 +59,17 @@ def test_a_level_that_only_seems_to_set_a_variable():
     forced = np.where(action < 2, action, after)
     pulled = find_levers({"x": forced}, {"x": before}, {"a": action}).pulled["x"]
     np.testing.assert_array_equal(pulled, np.where(action < 2, action, -1))
+
+
+def test_contexts_in_which_fewer_causes_act():
+    world = Chemical("full", local="fork", objects=4, seed=0)
+    found = dw.discover(world.collect(400, 50, seed=1), max_lag=1)
+    at_zero = {c.target: c.parents for c in found.local if c.level == 0}
+    assert at_zero == {"object2": (), "object3": ()}
+    assert {c.gate for c in found.local} == {("object0", 0)}
+    assert dw.CausalGraph.from_dict(found.to_dict()).local == found.local
+
+
+def test_no_contexts_where_one_graph_holds_throughout():
+    found = dw.discover(Chemical("full", objects=4, seed=0).collect(200, 50, seed=1), max_lag=1)
+    assert not [c for c in found.local if c.level == 0]

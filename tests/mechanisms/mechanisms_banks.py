@@ -94,6 +94,8 @@ def make(family: str, seed: int = 0) -> AbstractBank:
             bias2=normal(N, C),
             # the second variable has one level less
             open=jnp.asarray([[0.0, 0.0, 0.0], [0.0, 0.0, -1e9]]),
+            gate=jnp.asarray([[0], [K - 1]]),
+            silent=jnp.zeros((N, 1, K)).at[0, 0, K - 1].set(1.0),
         )
     if family == "known":
         wiring |= {"columns": jnp.asarray([[1, 4], [0, 3]]), "mask": jnp.ones((N, 2))}

@@ -28,6 +28,7 @@ from doworld.mechanisms import Known, KnownBank
 from doworld.model.calibrate import worlds_of
 from doworld.model.learn import Settings, fit
 from doworld.model.simulate import simulate
+from doworld.model.training import Budget
 from doworld.worlds.cartpole import NAMES, published_graph
 
 
@@ -428,3 +429,30 @@ def test_structure_members_follow_their_own_graph():
     weight = np.asarray(bank.weight)[:, i, at]
     np.testing.assert_array_equal(weight[has == 0], 0.0)
     assert (weight[has == 1] != 0.0).all()
+
+
+def test_what_is_silent_in_a_context_has_no_say_there():
+    from doworld.graph import LocalGraph
+    from doworld.worlds.chemical import Chemical
+
+    world = Chemical("full", local="fork", objects=3, seed=0)
+    context = LocalGraph("object2", ("object0", 0), 0, ())
+    graph = replace(world.graph, local=(context,))
+    log = world.collect(40, 25, seed=1)
+    quick = Settings(members=2, structures=0, neural=None, budget=Budget(steps=200))
+    bank = fit(log, graph, settings=quick).dynamics.banks[0]
+    at = np.asarray(bank.targets)[0].tolist().index(2)
+    one = jax.tree.map(lambda leaf: leaf[0], bank)
+    columns = np.asarray(bank.columns)[0, at].tolist()
+    # features of the row itself: five colours of object0, then of object1
+    inputs = np.zeros((len(bank.targets[0]), len(columns)), np.float32)
+    inputs[at, columns.index(0)] = 1.0
+    other = inputs.copy()
+    other[at, columns.index(5 + 3)] = 1.0
+
+    def says(x):
+        return np.asarray(one.logits(jnp.asarray(x)))[at]
+
+    np.testing.assert_array_equal(says(inputs), says(other))
+    inputs[at, columns.index(0)] = other[at, columns.index(0)] = 0.0
+    assert not np.array_equal(says(inputs), says(other))

@@ -189,8 +189,12 @@ def _propensity(table: pl.DataFrame, roles: Roles) -> np.ndarray | None:
     if roles.propensity is None:
         return None
     column = table[roles.propensity]
-    if not column.dtype.is_numeric():
-        raise DataError(f"propensity column {roles.propensity!r} holds no numbers.")
+    empty = column.null_count() == len(column)  # a CSV without any value shows no type
+    if not (column.dtype.is_numeric() or empty):
+        raise DataError(
+            f"propensity column {roles.propensity!r} holds no numbers. Name the column of the "
+            "actions' probabilities, or leave it out."
+        )
     values = np.array(column.cast(pl.Float64).fill_null(float("nan")).to_numpy(), np.float64)
     wrong = int(((values <= 0) | (values > 1)).sum())
     if wrong:

@@ -23,7 +23,7 @@ from doworld.data import Kind, Role, Trajectories
 from doworld.discover.levers import Levers, descent, find_levers
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.stratified import Stratified, joint_code, stratified
-from doworld.graph import Edge, Evidence, Mark, Prior
+from doworld.graph import Edge, Evidence, LocalGraph, Mark, Prior
 
 __all__ = ["Discrete", "discrete_edges", "discrete_targets"]
 
@@ -32,6 +32,12 @@ Link = tuple[str, int]
 
 LEAST_EFFECT = 0.003
 """Share of the strongest possible dependence below which an edge is not worth having."""
+
+SILENT = 0.25
+"""Share of a cause's dependence overall below which it is silent in a context."""
+
+FEWEST_HERE = 200
+"""Rows below which a context is not judged."""
 
 BINS = 5
 """Quantile bins of a continuous cause, for tests."""
@@ -51,12 +57,14 @@ class Discrete:
         targets: the variables whose causes these are.
         edges, doubtful: as in a ``CausalGraph``.
         notes: what was decided.
+        local: contexts in which fewer causes act.
     """
 
     targets: tuple[str, ...]
     edges: tuple[Edge, ...]
     doubtful: tuple[Edge, ...]
     notes: tuple[str, ...]
+    local: tuple[LocalGraph, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +169,9 @@ def discrete_edges(
                 kept.append(edge)
             elif edge.probability > 0.05 and test.effect >= LEAST_EFFECT:
                 doubtful.append(edge)
-    return Discrete(table.states, tuple(kept), tuple(doubtful), _notes(levers, tried, cut))
+    local = contexts(table, levers, above, found, kept, rate)
+    notes = _notes(levers, tried, cut) + tuple(map(str, local))
+    return Discrete(table.states, tuple(kept), tuple(doubtful), notes, local)
 
 
 def _notes(levers: Levers, tried: np.ndarray, cut: float) -> tuple[str, ...]:
@@ -193,11 +203,9 @@ def _parents(
 ) -> dict[Link, Stratified]:
     """Every candidate cause of state number j with the test that decided about it."""
     target = table.states[j]
-    higher = tuple(table.states[i] for i in np.flatnonzero(above[:, j]))
+    higher, rows = _experiments(table, levers, above, j)
     earlier = [link for link in table.columns if link[1] > 0]
     earlier = [(s, lag) for s, lag in earlier if prior.allows(s, target, lag)]
-    own = levers.pulled.get(target)
-    rows = levers.rows_of(higher) & (own < 0 if own is not None else True)
     inside = [(s, 0) for s in higher if prior.allows(s, target, 0)]
     lagged_states = [link for link in earlier if link[0] in table.states]
     within = _grow_shrink(table, target, inside + lagged_states, rows, rate=rate)
@@ -205,6 +213,79 @@ def _parents(
     every = np.ones_like(rows)
     out = _grow_shrink(table, target, earlier, every, given=now, rate=rate)
     return out | {link: within[link] for link in inside}
+
+
+def _experiments(
+    table: _Table, levers: Levers, above: Bool[np.ndarray, "s s"], j: int
+) -> tuple[tuple[str, ...], Bool[np.ndarray, " rows"]]:
+    """What stands above state number j, and the rows in which a lever of that was pulled alone."""
+    higher = tuple(table.states[i] for i in np.flatnonzero(above[:, j]))
+    own = levers.pulled.get(table.states[j])
+    return higher, levers.rows_of(higher) & (own < 0 if own is not None else True)
+
+
+def contexts(
+    table: _Table,
+    levers: Levers,
+    above: Bool[np.ndarray, "s s"],
+    found: list[dict[Link, Stratified]],
+    edges: list[Edge],
+    rate: float,
+) -> tuple[LocalGraph, ...]:
+    """Levels of a cause within the row at which other causes no longer act (context-specific
+    independence; Boutilier, Friedman, Goldszmidt & Koller 1996).
+
+    At each level of each cause g of a target, its other causes are searched anew among those it has
+    at all, given its causes at earlier rows. The level is a context where the dependence on a cause
+    that is not found lies, two standard errors added, below ``SILENT`` of what it is overall; those
+    found act there. The gate that silences most causes is kept.
+    """
+    out: list[LocalGraph] = []
+    for j, target in enumerate(table.states):
+        own = [e for e in edges if e.target == target]
+        now = [e.source for e in own if e.lag == 0]
+        past = [(e.source, e.lag) for e in own if e.lag > 0]
+        rows = _experiments(table, levers, above, j)[1]
+        best: list[LocalGraph] = []
+        for gate in now if len(now) > 1 else ():
+            others = {s: found[j][s, 0].share for s in now if s != gate}
+            code = table.columns[gate, 0]
+            own_contexts = []
+            for v in np.unique(code[rows]).tolist():
+                here = rows & (code == v)
+                if here.sum() < FEWEST_HERE:
+                    continue
+                left = _left(table, target, others, here, past=past, rate=rate)
+                if left is not None:
+                    own_contexts.append(LocalGraph(target, (gate, 0), v, left))
+            best = max(best, own_contexts, key=lambda c: sum(len(now) - len(g.parents) for g in c))
+        out += best
+    return tuple(out)
+
+
+def _left(
+    table: _Table,
+    target: str,
+    others: Mapping[str, float],
+    here: Bool[np.ndarray, " rows"],
+    *,
+    past: list[Link],
+    rate: float,
+) -> tuple[str, ...] | None:
+    """The causes that still act in the rows ``here``; None where none is clearly silent.
+
+    The causes at earlier rows, ``past``, are given: which of a row's causes act may hang on what
+    was done, and what was not moved is as it was.
+    """
+    links = [(s, 0) for s in others]
+    tests = _grow_shrink(table, target, links, here, given=past, rate=rate / len(links))
+    acting = tuple(s for s in others if tests[s, 0].p_value <= rate)
+    silent = [
+        s
+        for s, share in others.items()
+        if s not in acting and tests[s, 0].share + 2 * tests[s, 0].error < SILENT * share
+    ]
+    return acting if silent else None
 
 
 def _large(test: Stratified) -> bool:

@@ -27,7 +27,7 @@ __all__ = ["PairVerdict", "exchangeable_pair"]
 FEATURES = 3
 CONDITIONS = 6
 FEWEST_ENVIRONMENTS = 30
-TEST = "cosines of ranks, residual covariance over environments (Hotelling's F)"
+TEST = "cosines of ranks, Hotelling's F; statistic: log10 of the ratio of the p-values"
 
 
 @dataclass(frozen=True)

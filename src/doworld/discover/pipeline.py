@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -318,7 +318,8 @@ def _graph(
                 "resamples; it is not among the edges whose false share is held."
             )
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
-    return task.graph(kept, doubtful, max_lag)
+    graph = task.graph(kept, doubtful, max_lag)
+    return replace(graph, local=ordered.local) if ordered else graph
 
 
 def _static(task: _Task) -> CausalGraph:

@@ -274,7 +274,7 @@ class _Counts:
         none = lgamma(share)
         counts = self.table(cells)
         if len(counts) == 1:
-            seen = counts[0][counts[0] > 0]
+            seen = counts[counts > 0]
             return np.array([gammaln(seen + share).sum() - none * len(seen)])
         which, at = np.nonzero(counts)
         terms = gammaln(counts[which, at] + share) - none

@@ -22,6 +22,8 @@ KICKS = 2
 RESAMPLES = 20
 DOUBTFUL = 0.05
 LIKELY = 0.5
+AGREED = 0.75
+"""Share of resamples that must point an edge one way."""
 FEWEST_ROWS_A_PARENT = 5
 NOISE_FREE = 1e-7
 LINEAR = "partial correlation given the other parents; effect: standardised coefficient"
@@ -70,8 +72,8 @@ def static_graph(
     linear Gaussian regressions (BIC) otherwise, categorical ones as indicators. An edge stays if
     its test given the target's other parents passes Benjamini–Hochberg at ``fdr`` over all pairs of
     variables, those without an edge counted with p = 1. It points one way where all DAGs of the
-    Markov equivalence class that agree with roles and ``prior`` do (Meek 1995), and so do at least
-    half of the resamples; else it is open (``---``). An edge's probability is the share of
+    Markov equivalence class that agree with roles and ``prior`` do (Meek 1995), and so do three
+    in four resamples; else it is open (``---``). An edge's probability is the share of
     resamples that hold it with its mark, where one left open counts half for either direction.
 
     The tests hold ``fdr`` as far as the order is right: order and parents were chosen on the same
@@ -200,7 +202,7 @@ def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     """The edges that passed and are likely, and the others that resamples show."""
     open_ends = equivalence_class(found.dag, _known(found.limits))
     sure = open_ends & ~open_ends.T
-    agreed = (found.points >= LIKELY) | _known(found.limits)
+    agreed = (found.points >= AGREED) | _known(found.limits)
     directed = sure & agreed
     kept: list[Edge] = []
     doubtful: list[Edge] = []
@@ -211,9 +213,10 @@ def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
         (kept if likely else doubtful).append(edge)
     linked = found.dag | found.dag.T
     for i, j in np.argwhere(np.triu(~linked & (found.linked >= DOUBTFUL))).tolist():
-        a, b = (i, j) if found.ordered.order.index(i) < found.ordered.order.index(j) else (j, i)
-        fixed = bool(_known(found.limits)[a, b] and found.limits.allowed[a, b])
-        doubtful.append(_edge(found, a, b, directed=fixed))
+        forward, back = found.limits.allowed[i, j], found.limits.allowed[j, i]
+        later = found.ordered.order.index(i) > found.ordered.order.index(j)
+        a, b = (j, i) if not forward or (back and later) else (i, j)
+        doubtful.append(_edge(found, a, b, directed=not (forward and back)))
     return tuple(kept), tuple(doubtful)
 
 

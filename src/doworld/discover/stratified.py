@@ -34,12 +34,16 @@ class Stratified:
         effect: dependence beyond what chance gives, as a share of the strongest there could be in
             all rows, those that say nothing included; about 0 where independent.
         rows: rows in strata that say something.
+        share: dependence beyond chance as a share of the strongest possible in those rows alone.
+        error: standard error of ``share`` where the two are independent.
     """
 
     p_value: float
     score: float
     effect: float
     rows: int
+    share: float = 0.0
+    error: float = float("inf")
 
 
 def joint_code(*columns: Codes) -> Codes:
@@ -115,4 +119,7 @@ def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
     tail = float(stats.gamma.sf(total, expected**2 / spread, scale=spread / expected))
     effect = (total - expected) / every
     score = float(stats.norm.isf(max(tail, 1e-300)))
-    return Stratified(tail, score, float(np.clip(effect, 0, 1)), int(n[live].sum()))
+    room = max(float((n * np.minimum(a, b))[live].sum()) - expected, 1e-12)
+    rows, gain = int(n[live].sum()), float(np.clip(effect, 0, 1))
+    share, error = float(np.clip((total - expected) / room, 0, 1)), float(np.sqrt(spread)) / room
+    return Stratified(tail, score, gain, rows, share, error)

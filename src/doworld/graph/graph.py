@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.errors import GraphError, UnknownNameError
+from doworld.graph.local import LocalGraph
 from doworld.graph.unidentified import Unidentified
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class CausalGraph:
         notes: how the graph came about: settings decided from the data, and questions that the
             data forbid, in words.
         unidentified: the questions that the data forbid, as data.
+        local: contexts in which fewer causes act than ``links`` holds.
 
     >>> g = CausalGraph(("a", "b"), (Edge("a", "b", lag=1),), max_lag=1)
     >>> g.parents("b")
@@ -87,6 +89,7 @@ class CausalGraph:
     max_lag: int = 1
     notes: tuple[str, ...] = field(default=())
     unidentified: tuple[Unidentified, ...] = ()
+    local: tuple[LocalGraph, ...] = ()
 
     def __post_init__(self) -> None:
         for edge in (*self.links, *self.doubtful):
@@ -102,6 +105,10 @@ class CausalGraph:
                 raise GraphError(f"{edge.target!r} cannot cause itself within one row. Use lag 1.")
         for fact in self.unidentified:
             for name in (fact.variable, *fact.others):
+                if name not in self.names:
+                    raise UnknownNameError("variable", name, self.names)
+        for context in self.local:
+            for name in (context.target, context.gate[0], *context.parents):
                 if name not in self.names:
                     raise UnknownNameError("variable", name, self.names)
         seen = [(e.source, e.target, e.lag) for e in self.links]
@@ -235,6 +242,7 @@ class CausalGraph:
             "max_lag": self.max_lag,
             "notes": list(self.notes),
             "unidentified": [fact.to_dict() for fact in self.unidentified],
+            "local": [context.to_dict() for context in self.local],
         }
 
     @classmethod
@@ -260,4 +268,5 @@ class CausalGraph:
             max_lag=int(data["max_lag"]),
             notes=tuple(data["notes"]),
             unidentified=tuple(Unidentified.from_dict(f) for f in data.get("unidentified", ())),
+            local=tuple(LocalGraph.from_dict(c) for c in data.get("local", ())),
         )

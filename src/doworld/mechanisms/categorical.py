@@ -16,6 +16,9 @@ class CategoricalBank(StochasticBank):
     that a variable has and −∞-like for those that only pad it to the widest variable. Which of the
     many noises produced an observed level cannot be known: the Gumbel-max choice is an assumption
     (Oberst & Sontag 2019), and answers that rest on it say so.
+
+    In a context, where the input number ``gate`` is 1, the inputs marked by ``silent`` are read as
+    0: causes that do not act there have no say, whatever values they take.
     """
 
     targets: Int[Array, " n"]
@@ -28,6 +31,8 @@ class CategoricalBank(StochasticBank):
     weight2: Float[Array, "n h c"]
     bias2: Float[Array, "n c"]
     open: Float[Array, "n c"]
+    gate: Int[Array, "n g"]
+    silent: Float[Array, "n g k"]
 
     def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n c"]:
         """Standard Gumbel draws."""
@@ -35,6 +40,8 @@ class CategoricalBank(StochasticBank):
 
     def logits(self, inputs: Float[Array, "n k"]) -> Float[Array, "n c"]:
         """Log probabilities of the levels."""
+        on = jnp.take_along_axis(inputs, self.gate, -1)
+        inputs = inputs * (1 - jnp.einsum("ng,ngk->nk", on, self.silent))
         hidden = jax.nn.silu(jnp.einsum("nk,nkh->nh", inputs, self.weight1) + self.bias1)
         linear = jnp.einsum("nk,nkc->nc", inputs, self.skip)
         raw = linear + jnp.einsum("nh,nhc->nc", hidden, self.weight2) + self.bias2 + self.open

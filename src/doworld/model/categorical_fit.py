@@ -15,7 +15,7 @@ from doworld.model.closed import wiring
 from doworld.model.design import Design, Parents
 from doworld.model.training import Budget, Checkpoint, train
 
-__all__ = ["fit_categorical"]
+__all__ = ["Context", "fit_categorical"]
 
 HIDDEN = 32
 BATCH = 256
@@ -23,7 +23,47 @@ MOST_HELD = 4096
 TRAINED = ("skip", "weight1", "bias1", "weight2", "bias2")
 
 
-def _start(parents: Parents, levels: np.ndarray, seed: int) -> CategoricalBank:
+@dataclass(frozen=True)
+class Context:
+    """A ``LocalGraph`` in numbers: columns of the schema instead of names.
+
+    Attributes:
+        target: the variable whose causes these are.
+        gate: the variable and lag that decide, and ``level`` its code.
+        acting: the variables within the row that still act, the gate among them.
+    """
+
+    target: int
+    gate: tuple[int, int]
+    level: int
+    acting: tuple[int, ...]
+
+
+def _contexts(
+    design: Design, parents: Parents, local: tuple[Context, ...]
+) -> tuple[Int[np.ndarray, "n g"], Float[np.ndarray, "n g k"]]:
+    """Per target, the inputs that open a context and those silent there; (0, nothing) pads."""
+    own = [[c for c in local if c.target == t] for t in parents.targets]
+    n, k = parents.columns.shape
+    width = max([1, *map(len, own)])
+    gate, silent = np.zeros((n, width), np.int32), np.zeros((n, width, k), np.float32)
+    for i, contexts in enumerate(own):
+        columns = parents.columns[i].tolist()
+        used = parents.mask[:, i].any(0)
+        for g, context in enumerate(contexts):
+            opens = design.coding.columns(*context.gate)[context.level]
+            if opens not in columns:
+                continue
+            gate[i, g] = columns.index(opens)
+            acting = [c for v in context.acting for c in design.coding.columns(v, 0)]
+            within = parents.columns[i] < len(np.asarray(design.coding.variable))
+            silent[i, g] = used & within & ~np.isin(parents.columns[i], acting)
+    return gate, silent
+
+
+def _start(
+    design: Design, parents: Parents, levels: np.ndarray, local: tuple[Context, ...], seed: int
+) -> CategoricalBank:
     members, n, k = parents.mask.shape
     c = int(levels.max())
     rng = np.random.default_rng([seed, 11])
@@ -31,6 +71,7 @@ def _start(parents: Parents, levels: np.ndarray, seed: int) -> CategoricalBank:
     def normal(*shape: int, spread: float) -> np.ndarray:
         return rng.normal(size=(members, n, *shape)).astype(np.float32) * np.float32(spread)
 
+    gate, silent = _contexts(design, parents, local)
     closed = np.where(np.arange(c) < levels[:, None], 0.0, -1e9).astype(np.float32)
     leaves = {
         **wiring(parents),
@@ -40,6 +81,8 @@ def _start(parents: Parents, levels: np.ndarray, seed: int) -> CategoricalBank:
         "weight2": normal(HIDDEN, c, spread=0.1),
         "bias2": np.zeros((members, n, c), np.float32),
         "open": np.broadcast_to(closed, (members, n, c)),
+        "gate": np.broadcast_to(gate, (members, *gate.shape)),
+        "silent": np.broadcast_to(silent, (members, *silent.shape)),
     }
     return ensemble(CategoricalBank, leaves)
 
@@ -104,13 +147,14 @@ def fit_categorical(
     parents: Parents,
     levels: np.ndarray,
     *,
+    local: tuple[Context, ...] = (),
     seed: int,
     budget: Budget,
     track: Track,
     checkpoint: Checkpoint,
 ) -> tuple[CategoricalBank, np.ndarray]:
     """The bank of all discrete targets, and the mean held-out log likelihood of each."""
-    bank, rows = _start(parents, levels, seed), _Rows.of(design, parents, seed)
+    bank, rows = _start(design, parents, levels, local, seed), _Rows.of(design, parents, seed)
     loss = _loss(design, parents, bank)
     pool, held = jnp.asarray(rows.train), jnp.asarray(rows.held)
     masks = jnp.asarray(parents.mask)

@@ -31,11 +31,11 @@ from doworld.model.world import Calibration, Fit, Reference, WorldModel
 
 __all__ = ["FORMAT", "load", "save"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the file format; a reader refuses a newer one."""
 
-OLDEST = 2
-"""The oldest version that is read. Before, what a log cannot tell stood only in words."""
+OLDEST = 3
+"""The oldest version that is read. Before, categorical mechanisms knew no contexts."""
 
 MOST_BYTES = 2_000_000_000
 FAMILIES: dict[str, type[AbstractBank]] = {
@@ -139,9 +139,8 @@ def _read(folder: Path) -> tuple[dict[str, Any], bytes]:
         )
     if head["format"] < OLDEST:
         raise ModelFileError(
-            f"{head_path} has format {head['format']}, which does not hold what its log cannot "
-            "tell, so answers would give numbers that nothing supports. Learn the model again "
-            "from its log."
+            f"{head_path} has format {head['format']}, and this version reads from {OLDEST} on. "
+            "Learn the model again from its log."
         )
     weights = weights_path.read_bytes()
     if head.pop("digest", None) != _digest(head, weights):
@@ -247,12 +246,17 @@ def _check_wiring(schema: Schema, dynamics: Dynamics, arrays: dict[str, np.ndarr
         and all(v.shape == (count,) for v in vectors)
         and all(int(b.targets.max()) < count and int(b.targets.min()) >= 0 for b in dynamics.banks)
         and all(int(b.columns.max()) < window and int(b.columns.min()) >= 0 for b in dynamics.banks)
+        and all(_gates_fit(b) for b in dynamics.banks if isinstance(b, CategoricalBank))
     )
     if not whole:
         raise ModelFileError(
             f"the weights do not fit the {count} variables that model.json names. The files were "
             "changed; save the model again."
         )
+
+
+def _gates_fit(bank: CategoricalBank) -> bool:
+    return int(bank.gate.min()) >= 0 and int(bank.gate.max()) < bank.columns.shape[-1]
 
 
 def _laws(

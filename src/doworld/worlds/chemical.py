@@ -172,7 +172,7 @@ class Chemical(World):
         if variable >= self.objects:
             return norm.ppf(noise)
         painted, colour = np.divmod(before[:, self.action].astype(int), self.colours)
-        stirred = self._stirred(painted, row[:, 0] if variable else None)[:, variable]
+        stirred = self.stirred(painted, row[:, 0] if variable else None)[:, variable]
         drawn = self._drawn(variable, row, noise)
         value = np.where(stirred, drawn, before[:, variable])
         return np.where(painted == variable, colour, value)
@@ -197,7 +197,7 @@ class Chemical(World):
         chance = np.exp(logits - logits.max(-1, keepdims=True))
         return level_of(chance / chance.sum(-1, keepdims=True), noise)
 
-    def _stirred(
+    def stirred(
         self, painted: Int[np.ndarray, " rows"], root: Float[np.ndarray, " rows"] | None
     ) -> Bool[np.ndarray, "rows objects"]:
         """Which objects lie below the painted one, in the graph that holds."""

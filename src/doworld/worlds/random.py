@@ -2,10 +2,10 @@
 
     z_i(t+1) = ρ z_i(t) + Σ_j w_j f_j(p_j) + σ_i(p) ε_i,    ε_i ~ N(0, 1),
 
-p_j the causes of z_i: states and actions one row before, states of the same row. Linear worlds have
-f_j(p) = p; additive ones draw each f_j from bent functions; location-scale ones also let one cause
-set σ_i = 0.5 + |tanh p|. Weights are drawn from ±[0.5, 1] times ``strength`` and, where f is linear,
-the matrix of lagged weights is shrunk until its spectral radius is at most 0.9.
+p_j the causes of z_i: states and actions one row before, states of the same row. Linear worlds
+have f_j(p) = p; additive ones draw each f_j from bent functions; location-scale ones also let one
+cause set σ_i = 0.5 + |tanh p|. Weights are drawn from ±[0.5, 1] times ``strength`` and, where f is
+linear, the matrix of lagged weights is shrunk until its spectral radius is at most 0.9.
 """
 
 from dataclasses import dataclass

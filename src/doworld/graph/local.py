@@ -1,0 +1,46 @@
+"""Graphs that hold only in some states: contexts in which fewer causes act."""
+
+from dataclasses import dataclass
+
+__all__ = ["LocalGraph"]
+
+Link = tuple[str, int]
+
+
+@dataclass(frozen=True)
+class LocalGraph:
+    """Where ``gate`` has ``level``, only ``parents`` of ``target`` within the row still act.
+
+    The global graph is the union over all contexts: it holds every parent that acts somewhere.
+    Causes at earlier rows are not restricted.
+
+    Attributes:
+        target: whose causes these are.
+        gate: the variable and lag that decide; a cause of ``target`` itself.
+        level: the code of the gate's level.
+        parents: the causes within the row that are left, the gate not counted.
+    """
+
+    target: str
+    gate: Link
+    level: int
+    parents: tuple[str, ...]
+
+    def __str__(self) -> str:
+        left = ", ".join(self.parents) or "nothing else in the row"
+        return f"where {self.gate[0]} is at level {self.level}, {left} acts on {self.target}"
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON."""
+        return {
+            "target": self.target,
+            "gate": list(self.gate),
+            "level": self.level,
+            "parents": list(self.parents),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict) -> "LocalGraph":
+        """The inverse of ``to_dict``."""
+        gate = (str(data["gate"][0]), int(data["gate"][1]))
+        return cls(data["target"], gate, int(data["level"]), tuple(data["parents"]))
