@@ -146,6 +146,8 @@ def peer(python: str | None, method: str, table: np.ndarray, lag: int) -> dict |
         except subprocess.TimeoutExpired:
             return None
     answer = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"absent": True}
+    if done.returncode:
+        print(f"{method} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
     return None if "absent" in answer else answer
 
 
@@ -253,7 +255,8 @@ def _false(found: dw.CausalGraph, truth: dw.CausalGraph) -> tuple[float, float]:
     linked = true | {(b, a, k) for a, b, k in true if k == 0}
     own = {e: (e.source, e.target, e.lag) for e in found.edges()}
     wrong = sum(key not in (true if e.mark == "-->" else linked) for e, key in own.items())
-    return wrong / max(len(own), 1), sum(k in linked for k in own.values()) / len(true)
+    right = sum(k in true if e.mark == "-->" else k in linked for e, k in own.items())
+    return wrong / max(len(own), 1), right / len(true)
 
 
 SCALE = """

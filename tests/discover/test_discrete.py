@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 import doworld as dw
@@ -73,3 +74,63 @@ def test_contexts_in_which_fewer_causes_act():
 def test_no_contexts_where_one_graph_holds_throughout():
     found = dw.discover(Chemical("full", objects=4, seed=0).collect(200, 50, seed=1), max_lag=1)
     assert not [c for c in found.local if c.level == 0]
+
+
+def _painted(rows: int, rng: np.random.Generator, painted: int) -> dict[str, np.ndarray]:
+    """x0 → x1 → x2 of three levels within the row; the action sets one of the first ``painted``."""
+    x = rng.integers(3, size=(rows, 3))
+    action = rng.integers(3 * painted, size=rows)
+    for t in range(1, rows):
+        target, value = divmod(int(action[t - 1]), 3)
+        order = (0, 2) if painted == 2 else (0, 1, 2)
+        row = x[t - 1].copy()
+        row[order[target]] = value
+        for i in (1, 2):
+            if order[target] < i and rng.uniform() < 0.9:
+                row[i] = row[i - 1]
+        x[t] = row
+    names = {f"x{i}": x[:, i] for i in range(3)}
+    return {**names, "a": action}
+
+
+def _log(columns: dict[str, np.ndarray], **roles) -> dw.Trajectories:
+    levels = {"x0", "x1", "x2", "a"}
+    data = {n: [f"v{v}" for v in c] if n in levels else c for n, c in columns.items()}
+    frame = pl.DataFrame({"t": np.arange(len(columns["a"])), **data})
+    return dw.Trajectories.from_frame(frame, action=["a"], time="t", **roles)
+
+
+def test_what_follows_a_level_within_the_row_is_still_found():
+    rng = np.random.default_rng(0)
+    columns = _painted(4000, rng, 3)
+    columns["flow"] = 2.0 * (columns["x1"] > 1) + 0.1 * rng.normal(size=4000)
+    found = dw.discover(_log(columns, state=["x0", "x1", "x2", "flow"]), max_lag=1)
+    pairs = {frozenset((e.source, e.target)) for e in found.edges() if e.lag == 0}
+    assert frozenset(("x1", "flow")) in pairs
+
+
+def test_a_state_without_levers_is_no_silent_mediator():
+    columns = _painted(4000, np.random.default_rng(0), 2)
+    found = dw.discover(_log(columns, state=["x0", "x1", "x2"]), max_lag=1)
+    assert "by force" not in " ".join(found.notes)
+
+
+def test_an_action_that_follows_a_number_is_no_experiment():
+    rng = np.random.default_rng(0)
+    columns = _painted(4000, rng, 3)
+    columns["h"] = columns["a"] + rng.normal(size=4000)
+    log = _log(columns, state=["x0", "x1", "x2", "h"])
+    assert "by force" not in " ".join(dw.discover(log, max_lag=1).notes)
+
+
+def test_required_edges_within_the_row_close_no_cycle_with_levers():
+    columns = _painted(2000, np.random.default_rng(0), 3)
+    prior = dw.Prior(required=(("x2", "x0", 0),))
+    found = dw.discover(_log(columns, state=["x0", "x1", "x2"]), prior=prior, max_lag=1)
+    assert ("x2", "x0") in {(e.source, e.target) for e in found.edges() if e.lag == 0}
+
+
+def test_too_short_episodes_are_named():
+    log = Chemical("chain").collect(30, 2, seed=0)
+    with pytest.raises(dw.DoworldError, match="transitions are left"):
+        dw.discover(log, max_lag=4)

@@ -124,3 +124,18 @@ def test_extensions_in_time_and_too_many():
     full = tuple(Edge(a, b, 0, Mark.UNDIRECTED) for a, b in itertools.combinations(names, 2))
     with pytest.raises(GraphError, match="more than 100"):
         extensions(CausalGraph(names, full, max_lag=0), most=100)
+
+
+def test_what_resampling_left_open_may_make_colliders():
+    links = (Edge("x", "x"), Edge("y", "y"), Edge("x", "y", 0, Mark.UNDIRECTED))
+    graph = CausalGraph(("x", "y"), links)
+    with pytest.raises(GraphError, match="colliders=True"):
+        extensions(graph)
+    assert len(extensions(graph, colliders=True)) == 2
+
+
+def test_two_links_of_one_pair():
+    bow = CausalGraph(("x", "y"), (Edge("x", "y", 0), Edge("y", "x", 0, Mark.BIDIRECTED)))
+    assert bow.diff(CausalGraph(("x", "y"), (Edge("x", "y", 0),))).distance == 1
+    with pytest.raises(GraphError, match="linked twice"):
+        to_tigramite(bow)

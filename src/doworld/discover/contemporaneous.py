@@ -4,7 +4,7 @@ The past takes part in the search as given causes, so that it points the edges w
 z moves x, and y only through x, the order y, x needs an edge more than x, y.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -19,10 +19,10 @@ from doworld.discover.linear import standardise
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.results import EdgeTests
 from doworld.discover.scores import GaussianScore
-from doworld.graph import Prior
+from doworld.graph import Edge, Prior
 from doworld.graph.equivalence import equivalence_class
 
-__all__ = ["RowTest", "Within", "correct_lagged", "leftover", "within"]
+__all__ = ["RowTest", "Within", "correct_lagged", "leftover", "row_tests", "within"]
 
 MOST_PARENTS = 25
 KICKS = 4
@@ -57,6 +57,15 @@ class Within:
     parents: Bool[np.ndarray, "nodes nodes"]
     out: Bool[np.ndarray, "nodes nodes"]
     share: Float[np.ndarray, "nodes nodes"]
+
+    def only(self, edges: list[Edge]) -> "Within":
+        """The links that became edges."""
+        at = {name: i for i, name in enumerate(self.names)}
+        kept = np.zeros_like(self.out)
+        for e in edges:
+            i, j = at[e.source], at[e.target]
+            kept[i, j] = kept[j, i] = True
+        return replace(self, parents=self.parents & kept, out=self.out & kept)
 
 
 def _constraints(
@@ -175,32 +184,34 @@ def _agreement(
     return points / RESAMPLES, links / RESAMPLES
 
 
-def correct_lagged(
-    block: Block, found: Assessment, links: Within
-) -> dict[tuple[int, int], RowTest]:
-    """Tests every target with links within the row anew, given these too.
+def row_tests(block: Block, links: Within) -> dict[tuple[int, int], RowTest]:
+    """The test of each link, by (source, target) node, given the past and the target's others."""
+    tests: dict[tuple[int, int], RowTest] = {}
+    for j, t in enumerate(links.nodes):
+        near = np.flatnonzero(links.out[:, j]).tolist()
+        if not near:
+            continue
+        table = _given(block, links, t, near)
+        for k, i in enumerate(near):
+            at = (len(block.candidates) + k, 0)
+            tests[i, j] = RowTest(
+                float(table.score[at]), float(table.p_value[at]), float(table.effect[at])
+            )
+    return tests
+
+
+def correct_lagged(block: Block, found: Assessment, links: Within) -> None:
+    """Tests the past of every target with links within the row anew, given these too.
 
     The causes found within the row stand among the conditions, so that what acts through them is
     no lagged edge. Where a link is open, a lagged edge must hold with and without its other end.
-    Returns the test of each edge within the row, by (source, target) node.
     """
-    tests: dict[tuple[int, int], RowTest] = {}
     for j, t in enumerate(links.nodes):
         sure = np.flatnonzero(links.out[:, j] & ~links.out[j]).tolist()
         open_ends = np.flatnonzero(links.out[:, j] & links.out[j]).tolist()
-        if not sure and not open_ends:
-            continue
-        versions = [sure + open_ends] if not open_ends else [sure, sure + open_ends]
-        tables = [_given(block, links, t, near) for near in versions]
-        _weaker(found.tests, tables, t, block)
-        count = len(block.candidates)
-        for k, i in enumerate(versions[-1]):
-            cell = (count + k, 0)
-            last = tables[-1]
-            tests[i, j] = RowTest(
-                float(last.score[cell]), float(last.p_value[cell]), float(last.effect[cell])
-            )
-    return tests
+        if sure or open_ends:
+            versions = [sure, sure + open_ends] if open_ends else [sure]
+            _weaker(found.tests, [_given(block, links, t, v) for v in versions], t, block)
 
 
 def _given(block: Block, links: Within, target: int, near: list[int]) -> EdgeTests:

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from scipy import stats
 
-from doworld.data import Kind, Role, Trajectories
+from doworld.data import Kind, Policy, Role, Trajectories
 from doworld.discover.levers import Levers, descent, find_levers
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.stratified import Stratified, joint_code, stratified
@@ -74,6 +74,7 @@ class _Table:
     columns: Mapping[Link, Codes]
     states: tuple[str, ...]
     actions: tuple[str, ...]
+    given: frozenset[str]
 
     def now(self) -> dict[str, Codes]:
         return {n: self.columns[n, 0] for n in self.states}
@@ -95,7 +96,7 @@ def discrete_targets(log: Trajectories, names: Iterable[str]) -> tuple[str, ...]
 
 def _codes(column: np.ndarray, levels: int) -> Codes:
     """Level codes; quantile bins where there are no levels."""
-    if levels:
+    if levels or not len(column):
         return column.astype(np.int64)
     cuts = np.unique(np.quantile(column, np.linspace(0, 1, BINS + 1)[1:-1]))
     return np.searchsorted(cuts, column, side="right")
@@ -105,7 +106,7 @@ def _table(log: Trajectories, names: tuple[str, ...], max_lag: int) -> _Table:
     schema, values = log.schema, log.aligned
     rows = log.windows(max_lag + 1) + max_lag
     states = discrete_targets(log, names)
-    read = [(n, 0) for n in states]
+    read = [(n, 0) for n in names if schema[n].role in (Role.STATE, Role.REWARD)]
     read += [
         (n, lag)
         for n in names
@@ -119,18 +120,42 @@ def _table(log: Trajectories, names: tuple[str, ...], max_lag: int) -> _Table:
     actions = tuple(
         n for n in names if schema[n].role is Role.ACTION and schema[n].kind in discrete
     )
-    return _Table(columns, states, actions)
+    return _Table(columns, states, actions, frozenset(schema.of(Role.ACTION)))
 
 
 def _free(table: _Table, rate: float) -> bool:
-    """Whether every action was chosen without regard to the states."""
+    """Whether every action was chosen without regard to anything logged in its row or before."""
     nothing = np.zeros(len(next(iter(table.columns.values()))), np.int64)
+    seen = [link for link in table.columns if link[1] > 0 and link[0] not in table.given]
     p = [
-        stratified(table.columns[a, 1], table.columns[s, 1], nothing).p_value
+        stratified(table.columns[a, 1], table.columns[link], nothing).p_value
         for a in table.actions
-        for s in table.states
+        for link in seen
     ]
     return bool(min(p, default=1.0) > rate / max(len(p), 1))
+
+
+def _apart(table: _Table, rate: float) -> bool:
+    """Whether nothing else in the row follows the discrete states, so that none leaves it out."""
+    others = [n for n, lag in table.columns if lag == 0 and n not in table.states]
+    p = []
+    for s in table.states:
+        strata = joint_code(table.columns[s, 1], *(table.columns[a, 1] for a in table.actions))
+        p += [stratified(table.columns[s, 0], table.columns[o, 0], strata).p_value for o in others]
+    return bool(min(p, default=1.0) > rate / max(len(p), 1))
+
+
+def _alone(levers: Levers, states: tuple[str, ...]) -> bool:
+    """Whether every state has levers, and none is a lever of two: one might act by the other."""
+    each = np.array([code >= 0 for code in levers.pulled.values()])
+    return set(levers.pulled) == set(states) and bool(each.sum(0).max(initial=0) <= 1)
+
+
+def _suited(log: Trajectories, names: tuple[str, ...], prior: Prior) -> bool:
+    """Whether the schema and the prior leave room for levers at all."""
+    levels = [log.schema[n].levels for n in names if log.schema[n].role is Role.ACTION]
+    within = any(len(pair) == 3 and pair[2] == 0 for pair in prior.required)
+    return len(discrete_targets(log, names)) > 1 and any(levels) and not within
 
 
 def discrete_edges(
@@ -141,19 +166,25 @@ def discrete_edges(
     *,
     rate: float,
 ) -> Discrete | None:
-    """Edges into the discrete states of ``names``; None unless two of them have levers.
+    """Edges into the discrete states of ``names``; None where levers do not tell their order.
 
-    Levers are read as experiments only where the actions do not follow the states.
+    That is unless each of at least two such states has levers of its own, the actions follow
+    nothing that was logged, and nothing else in the row follows the states. Required edges within
+    the row, and causes that are numbers, which tests in bins would confound, are left to the
+    general method too.
     """
-    table = _table(log, names, max_lag)
-    if len(table.states) < 2 or not table.actions or not len(table.columns[table.states[0], 0]):
+    schema = log.schema
+    if not _suited(log, names, prior):
         return None
-    if not _free(table, rate):
+    table = _table(log, names, max_lag)
+    if not table.actions or not len(table.columns[table.states[0], 0]):
         return None
     now, before = table.now(), table.before()
-    actions = {a: table.columns[a, 1] for a in table.actions}
-    levers = find_levers(now, before, actions)
-    if len(levers.pulled) < 2:
+    levers = find_levers(now, before, {a: table.columns[a, 1] for a in table.actions})
+    randomised = schema.policy is Policy.RANDOMISED
+    if not (_alone(levers, table.states) and (randomised or _free(table, rate))):
+        return None
+    if not _apart(table, rate):
         return None
     above = descent(levers, table.states, now, before, rate=rate)
     found = [_parents(table, levers, above, j, prior, rate) for j in range(len(table.states))]
@@ -169,6 +200,8 @@ def discrete_edges(
                 kept.append(edge)
             elif edge.probability > 0.05 and test.effect >= LEAST_EFFECT:
                 doubtful.append(edge)
+    if any(not schema[e.source].levels for e in kept):
+        return None
     local = contexts(table, levers, above, found, kept, rate)
     notes = _notes(levers, tried, cut) + tuple(map(str, local))
     return Discrete(table.states, tuple(kept), tuple(doubtful), notes, local)
@@ -192,7 +225,8 @@ def _edge(link: Link, target: str, test: Stratified, cut: float) -> Edge:
         statistic=test.score,
         p_value=test.p_value,
         rows=test.rows,
-        note="direction by levers" if lag == 0 else "",
+        note=("direction by levers; " if lag == 0 else "")
+        + "probability: of this test passing again, not resampled",
     )
     chance = float(stats.norm.cdf(test.score - reach))
     return Edge(source, target, lag, Mark.DIRECTED, chance, test.effect, proof)
@@ -236,9 +270,9 @@ def contexts(
     independence; Boutilier, Friedman, Goldszmidt & Koller 1996).
 
     At each level of each cause g of a target, its other causes are searched anew among those it has
-    at all, given its causes at earlier rows. The level is a context where the dependence on a cause
-    that is not found lies, two standard errors added, below ``SILENT`` of what it is overall; those
-    found act there. The gate that silences most causes is kept.
+    at all, given its causes at earlier rows. A cause is silent there if it is not found and the
+    dependence on it, two standard errors added, lies below ``SILENT`` of what it is overall; one
+    that is neither found nor silent is taken to act. The gate that silences most causes is kept.
     """
     out: list[LocalGraph] = []
     for j, target in enumerate(table.states):
@@ -272,20 +306,19 @@ def _left(
     past: list[Link],
     rate: float,
 ) -> tuple[str, ...] | None:
-    """The causes that still act in the rows ``here``; None where none is clearly silent.
+    """The causes that may act in the rows ``here``; None where none is clearly silent.
 
     The causes at earlier rows, ``past``, are given: which of a row's causes act may hang on what
     was done, and what was not moved is as it was.
     """
     links = [(s, 0) for s in others]
     tests = _grow_shrink(table, target, links, here, given=past, rate=rate / len(links))
-    acting = tuple(s for s in others if tests[s, 0].p_value <= rate)
     silent = [
         s
         for s, share in others.items()
-        if s not in acting and tests[s, 0].share + 2 * tests[s, 0].error < SILENT * share
+        if tests[s, 0].p_value > rate and tests[s, 0].share + 2 * tests[s, 0].error < SILENT * share
     ]
-    return acting if silent else None
+    return tuple(s for s in others if s not in silent) if silent else None
 
 
 def _large(test: Stratified) -> bool:
@@ -328,7 +361,7 @@ def _search(
         if not good(results[best]):
             break
         kept.append(best)
-        for link in kept[:-1]:
-            if not good(test(link, [k for k in kept if k != link])):
-                kept.remove(link)
+    for link in tuple(kept):
+        if not good(test(link, [k for k in kept if k != link])):
+            kept.remove(link)
     return {link: test(link, [k for k in kept if k != link]) for link in candidates}

@@ -48,9 +48,13 @@ class Difference:
 
 
 def _key(edge: Edge) -> tuple:
-    """What an edge links, whichever way it points: within a row both ends stand alike."""
+    """What an edge links, whichever way it points: within a row both ends stand alike.
+
+    A hidden common cause may stand beside an edge of the same two variables.
+    """
     ends = (edge.source, edge.target)
-    return (*(sorted(ends) if edge.lag == 0 else ends), edge.lag)
+    hidden = edge.mark is Mark.BIDIRECTED
+    return (*(sorted(ends) if edge.lag == 0 else ends), edge.lag, hidden)
 
 
 def _same(one: Edge, other: Edge) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Int
 
 from doworld._core.errors import GraphError
 from doworld.graph.equivalence import implied
@@ -15,14 +15,19 @@ __all__ = ["extensions"]
 Arrows = Bool[np.ndarray, "nodes nodes"]
 
 
-def extensions(graph: CausalGraph, *, most: int = 10_000) -> list[CausalGraph]:
+def extensions(
+    graph: CausalGraph, *, colliders: bool = False, most: int = 10_000
+) -> list[CausalGraph]:
     """All graphs without open edges that say the same about independence as ``graph``.
 
     Open edges within the row are pointed in every way that closes no cycle and makes no new
     collider i → k ← j of unlinked i and j, causes at earlier rows included (Verma & Pearl 1990;
-    directions that follow are taken at once, Meek 1995). Edges with marks of unobserved causes are
-    kept as they are. Raises ``GraphError`` where there are more than ``most`` graphs, and where the
-    open edges cannot be pointed at all.
+    directions that follow are taken at once, Meek 1995). ``discover`` also leaves open what
+    resampled logs disagree on; such edges may point either way, and ``colliders`` lets them. Edges
+    with marks of unobserved causes are kept as they are.
+
+    Raises ``GraphError`` where there are more than ``most`` graphs, and where the open edges cannot
+    be pointed at all.
 
     >>> g = CausalGraph(("a", "b"), (Edge("a", "b", 0, Mark.UNDIRECTED),), max_lag=0)
     >>> [str(e) for h in extensions(g) for e in h.edges()]
@@ -34,7 +39,7 @@ def extensions(graph: CausalGraph, *, most: int = 10_000) -> list[CausalGraph]:
         raise GraphError(f"{late} is open, yet the past cannot be an effect. Direct it.")
     nodes, out = _arrows(graph)
     found: list[CausalGraph] = []
-    for pointed in _pointed(out):
+    for pointed in _pointed(out, colliders):
         if len(found) == most:
             raise GraphError(
                 f"the graph stands for more than {most:,} graphs. Direct some of its "
@@ -43,8 +48,8 @@ def extensions(graph: CausalGraph, *, most: int = 10_000) -> list[CausalGraph]:
         found.append(replace(graph, links=tuple(_directed(e, nodes, pointed) for e in graph.links)))
     if not found:
         raise GraphError(
-            "no way to point the open edges avoids both cycles and new colliders, so the graph "
-            "stands for none. Its directed edges contradict each other."
+            "no way to point the open edges avoids both cycles and new colliders. Where they are "
+            "open because resampled logs disagree, allow new colliders: colliders=True."
         )
     return found
 
@@ -71,17 +76,18 @@ def _directed(edge: Edge, nodes: dict[tuple[str, int], int], out: Arrows) -> Edg
     return replace(edge, source=edge.target, target=edge.source, mark=Mark.DIRECTED)
 
 
-def _pointed(out: Arrows) -> Iterator[Arrows]:
+def _pointed(out: Arrows, free: bool) -> Iterator[Arrows]:
     """Depth first: the first open edge one way, what follows from it, and then the other way."""
-    colliders = _colliders(out)
+    ends = np.flatnonzero((out & out.T).any(0))
+    colliders = _colliders(out, ends)
     stack = [out]
     while stack:
         now = stack.pop()
-        while (more := implied(now)).any():
+        while not free and (more := implied(now)).any():
             if (more & more.T).any():
                 break
             now = now & ~more.T
-        if _cyclic(now) or (_colliders(now) != colliders).any():
+        if _cyclic(now) or not (free or (_colliders(now, ends) == colliders).all()):
             continue
         choice = np.argwhere(np.triu(now & now.T))
         if not len(choice):
@@ -93,9 +99,9 @@ def _pointed(out: Arrows) -> Iterator[Arrows]:
         stack += [back, forward]
 
 
-def _colliders(out: Arrows) -> Bool[np.ndarray, "nodes nodes nodes"]:
-    """``[i, j, k]``: i → k ← j with i and j not linked."""
-    arrows, linked = out & ~out.T, out | out.T
+def _colliders(out: Arrows, ends: Int[np.ndarray, " ends"]) -> Bool[np.ndarray, "nodes nodes ends"]:
+    """``[i, j, k]``: i → k ← j with i and j not linked, for the nodes k of ``ends``."""
+    arrows, linked = (out & ~out.T)[:, ends], out | out.T
     apart = ~linked & ~np.eye(len(out), dtype=bool)
     return arrows[:, None, :] & arrows[None, :, :] & apart[..., None]
 

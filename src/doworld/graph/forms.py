@@ -127,7 +127,10 @@ def to_dot(graph: CausalGraph) -> str:
 
 
 def from_dot(text: str) -> CausalGraph:
-    """The inverse of ``to_dot``; raises ``GraphError`` for a line that it does not write."""
+    """The graph of ``to_dot``, but for its effects and longest lag looked at.
+
+    Raises ``GraphError`` for a line that ``to_dot`` does not write.
+    """
     _bounded(text)
     names: list[str] = []
     links: list[Edge] = []
@@ -155,6 +158,8 @@ def from_dot(text: str) -> CausalGraph:
 def to_tigramite(graph: CausalGraph) -> np.ndarray:
     """The graph as tigramite's array of strings: ``[i, j, k]`` is the link of i at lag k to j.
 
+    Raises ``GraphError`` where two variables are linked twice at one lag.
+
     >>> to_tigramite(CausalGraph(("a", "b"), (Edge("a", "b", 0),), max_lag=0))[..., 0].tolist()
     [['', '-->'], ['<--', '']]
     """
@@ -162,6 +167,11 @@ def to_tigramite(graph: CausalGraph) -> np.ndarray:
     out = np.full((len(at), len(at), graph.max_lag + 1), "", dtype="<U3")
     for e in graph.edges():
         i, j, mark = at[e.source], at[e.target], e.mark.value
+        if out[i, j, e.lag]:
+            raise GraphError(
+                f"{e.source!r} and {e.target!r} are linked twice at lag {e.lag}, and the array has "
+                "room for one link. Drop one of the two."
+            )
         out[i, j, e.lag] = mark.replace("---", "o-o") if e.lag == 0 else mark
         if e.lag == 0:
             out[j, i, 0] = BACK.get(mark, out[i, j, 0])

@@ -51,7 +51,10 @@ def _contexts(
         columns = parents.columns[i].tolist()
         used = parents.mask[:, i].any(0)
         for g, context in enumerate(contexts):
-            opens = design.coding.columns(*context.gate)[context.level]
+            levels = design.coding.columns(*context.gate)
+            if len(levels) <= context.level or len(levels) == 1:
+                continue  # a binary gate is one number, which opens nothing by being 1
+            opens = levels[context.level]
             if opens not in columns:
                 continue
             gate[i, g] = columns.index(opens)

@@ -4,9 +4,9 @@ Sources: Ke et al. (2021), "Systematic evaluation of causal discovery in visual 
 reinforcement learning"; Wang et al. (2022), "Causal dynamics learning for task-independent state
 abstraction"; Hwang et al. (2024), "Fine-grained causal dynamics learning with quantization".
 
-An action paints one object. Every object below it whose parents were painted or changed then draws
-a new colour from softmax(MLP(colours of its parents now)); all others keep theirs. Objects act on
-each other within the row, and each keeps its own past.
+An action paints one object. Every object below it, in the graph that holds, then draws a colour
+from softmax(MLP(colours of its parents now)), which may be its old one; all others keep theirs.
+Objects act on each other within the row, and each keeps its own past.
 """
 
 from collections.abc import Callable, Mapping
@@ -168,7 +168,7 @@ class Chemical(World):
         return row
 
     def mechanism(self, variable, row, before, noise):
-        """Painted, drawn anew where a parent changed, or as before; positions are N(0, 1)."""
+        """Painted, drawn anew below what was painted, or as before; positions are N(0, 1)."""
         if variable >= self.objects:
             return norm.ppf(noise)
         painted, colour = np.divmod(before[:, self.action].astype(int), self.colours)

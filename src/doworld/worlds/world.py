@@ -12,13 +12,13 @@ noise kept: the true counterfactual (Pearl 2009, ch. 7).
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from doworld._core.errors import QueryError
-from doworld.data import Kind, Policy, Role, Schema, Trajectories
+from doworld.data import Policy, Role, Schema, Trajectories
 from doworld.graph import CausalGraph
 from doworld.query import Intervention, Scale, Set
 
@@ -133,11 +133,12 @@ class World(ABC):
         gain, offset = np.ones(old.shape[1:]), np.zeros(old.shape[1:])
         for each in done:
             i = self.schema.position(each.variable)
-            at = list(range(length) if each.at is None else each.at)
-            if any(not 0 <= t < length for t in at):
+            last = length - (self.schema[each.variable].role is Role.ACTION)
+            at = list(range(last) if each.at is None else each.at)
+            if any(not 0 <= t < last for t in at):
                 raise QueryError(
-                    f"the episodes have rows 0…{length - 1}, but {each.variable!r} is changed at "
-                    f"{at}. Name rows among these."
+                    f"{each.variable!r} has rows 0…{last - 1}, but is changed at {at}. "
+                    "Name rows among these."
                 )
             if isinstance(each, Set):
                 gain[at, i], offset[at, i] = 0.0, self.schema.variables[i].code(each.value)
@@ -156,8 +157,6 @@ class World(ABC):
         return self._log(np.stack(rows, 1), recording.log.schema.policy)
 
     def _log(self, rows: Float[np.ndarray, "episodes rows variables"], policy: Policy):
-        from dataclasses import replace
-
         episodes, length, _ = rows.shape
         values = rows.copy()
         late = self.schema.positions(Role.ACTION)
@@ -173,7 +172,3 @@ class World(ABC):
             truncated=np.ones(episodes, bool),
             labels=tuple(map(str, range(episodes))),
         )
-
-    def discrete(self, name: str) -> bool:
-        """Whether a variable has levels; raises ``UnknownNameError``."""
-        return self.schema[name].kind in (Kind.CATEGORICAL, Kind.BINARY)
