@@ -456,3 +456,18 @@ def test_what_is_silent_in_a_context_has_no_say_there():
     np.testing.assert_array_equal(says(inputs), says(other))
     inputs[at, columns.index(0)] = other[at, columns.index(0)] = 0.0
     assert not np.array_equal(says(inputs), says(other))
+
+
+def test_a_binary_gate_opens_no_context():
+    from doworld.graph import LocalGraph
+
+    graph = CausalGraph(
+        ("sky", "wet"), (Edge("sky", "sky"), Edge("wet", "sky"), Edge("sky", "wet"))
+    )
+    quick = Settings(members=1, structures=0, neural=None, budget=Budget(steps=100))
+    for level in (0, 1):
+        context = LocalGraph("sky", ("wet", 1), level, ())
+        bank = fit(weather_log(), replace(graph, local=(context,)), settings=quick).dynamics.banks[
+            0
+        ]
+        np.testing.assert_array_equal(np.asarray(bank.silent), 0.0)
