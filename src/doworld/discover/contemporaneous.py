@@ -22,7 +22,7 @@ from doworld.discover.scores import GaussianScore
 from doworld.graph import Edge, Prior
 from doworld.graph.equivalence import equivalence_class
 
-__all__ = ["RowTest", "Within", "correct_lagged", "leftover", "row_tests", "within"]
+__all__ = ["Given", "RowTest", "Within", "leftover", "within"]
 
 MOST_PARENTS = 25
 KICKS = 4
@@ -47,14 +47,12 @@ class Within:
     Attributes:
         names: the variables.
         nodes: their numbers among the block's targets.
-        parents: ``[i, j]``: i is a parent of j in the best order found.
         out: ``[i, j]``: i may cause j; both directions true means that the data leave it open.
         share: ``[i, j]``: the share of resampled logs that link i and j.
     """
 
     names: tuple[str, ...]
     nodes: tuple[int, ...]
-    parents: Bool[np.ndarray, "nodes nodes"]
     out: Bool[np.ndarray, "nodes nodes"]
     share: Float[np.ndarray, "nodes nodes"]
 
@@ -65,7 +63,7 @@ class Within:
         for e in edges:
             i, j = at[e.source], at[e.target]
             kept[i, j] = kept[j, i] = True
-        return replace(self, parents=self.parents & kept, out=self.out & kept)
+        return replace(self, out=self.out & kept)
 
 
 def _constraints(
@@ -121,10 +119,9 @@ def within(block: Block, found: Assessment, schema: Schema, prior: Prior, *, see
     best = search(score, limits, kicks=KICKS if len(nodes) < 40 else 1, rng=rng)
     out = _class(best, past)
     points, share = _agreement(score, limits, best, past, rng)
-    dag = best.dag[past:, past:]
     certain = out & ~out.T & ((points >= AGREED * share) | required[past:, past:])
     linked = out | out.T
-    return Within(names, nodes, dag, linked & ~certain.T, share)
+    return Within(names, nodes, linked & ~certain.T, share)
 
 
 def _nodes(
@@ -184,49 +181,59 @@ def _agreement(
     return points / RESAMPLES, links / RESAMPLES
 
 
-def row_tests(block: Block, links: Within) -> dict[tuple[int, int], RowTest]:
-    """The test of each link, by (source, target) node, given the past and the target's others."""
-    tests: dict[tuple[int, int], RowTest] = {}
-    for j, t in enumerate(links.nodes):
-        near = np.flatnonzero(links.out[:, j]).tolist()
-        if not near:
-            continue
-        table = _given(block, links, t, near)
-        for k, i in enumerate(near):
-            at = (len(block.candidates) + k, 0)
-            tests[i, j] = RowTest(
-                float(table.score[at]), float(table.p_value[at]), float(table.effect[at])
-            )
-    return tests
+class Given:
+    """A block's targets tested anew with variables of their own row among the candidates."""
 
+    def __init__(self, block: Block, links: Within) -> None:
+        self.block, self.links = block, links
+        self._known: dict[tuple[int, tuple[int, ...]], EdgeTests] = {}
 
-def correct_lagged(block: Block, found: Assessment, links: Within) -> None:
-    """Tests the past of every target with links within the row anew, given these too.
+    def tests(self) -> dict[tuple[int, int], RowTest]:
+        """The test of each link, by (source, target), given the past and the target's others."""
+        out: dict[tuple[int, int], RowTest] = {}
+        for j in range(len(self.links.nodes)):
+            near = np.flatnonzero(self.links.out[:, j]).tolist()
+            for k, i in enumerate(near):
+                table, at = self._table(j, near), (len(self.block.candidates) + k, 0)
+                out[i, j] = RowTest(
+                    float(table.score[at]), float(table.p_value[at]), float(table.effect[at])
+                )
+        return out
 
-    The causes found within the row stand among the conditions, so that what acts through them is
-    no lagged edge. Where a link is open, a lagged edge must hold with and without its other end.
-    """
-    for j, t in enumerate(links.nodes):
-        sure = np.flatnonzero(links.out[:, j] & ~links.out[j]).tolist()
-        open_ends = np.flatnonzero(links.out[:, j] & links.out[j]).tolist()
-        if sure or open_ends:
-            versions = [sure, sure + open_ends] if open_ends else [sure]
-            _weaker(found.tests, [_given(block, links, t, v) for v in versions], t, block)
+    def correct(self, found: Assessment, links: Within) -> None:
+        """Tests the past of every target with links within the row anew, given these too.
 
+        The causes found within the row stand among the conditions, so that what acts through them
+        is no lagged edge. Where a link is open, a lagged edge must hold with and without its other
+        end.
+        """
+        for j, t in enumerate(links.nodes):
+            near = np.flatnonzero(links.out[:, j]).tolist()
+            sure = [i for i in near if not links.out[j, i]]
+            if near:
+                versions = [near] if sure == near else [sure, near]
+                _weaker(found.tests, [self._table(j, v) for v in versions], t, self.block)
 
-def _given(block: Block, links: Within, target: int, near: list[int]) -> EdgeTests:
-    """The tests of one target with variables of its own row among the candidates."""
-    inputs, candidates = [block.inputs], list(block.candidates)
-    width = block.inputs.shape[1]
-    for i in near:
-        own = block.targets[links.nodes[i]]
-        inputs.append(block.outcomes[:, list(own.columns)])
-        columns = tuple(range(width, width + len(own.columns)))
-        candidates.append(Candidate(own.name, 0, columns))
-        width += len(own.columns)
-    wider = block.for_target(target, np.concatenate(inputs, 1), tuple(candidates))
-    required = np.zeros((len(candidates), 1), bool)
-    return assess(wider, required, Quiet().task("", 1)).tests
+    def _table(self, node: int, near: list[int]) -> EdgeTests:
+        """The tests of one node, each made once."""
+        key = (node, tuple(near))
+        if key not in self._known:
+            self._known[key] = self._assessed(self.links.nodes[node], near)
+        return self._known[key]
+
+    def _assessed(self, target: int, near: list[int]) -> EdgeTests:
+        block = self.block
+        inputs, candidates = [block.inputs], list(block.candidates)
+        width = block.inputs.shape[1]
+        for i in near:
+            own = block.targets[self.links.nodes[i]]
+            inputs.append(block.outcomes[:, list(own.columns)])
+            columns = tuple(range(width, width + len(own.columns)))
+            candidates.append(Candidate(own.name, 0, columns))
+            width += len(own.columns)
+        wider = block.for_target(target, np.concatenate(inputs, 1), tuple(candidates))
+        required = np.zeros((len(candidates), 1), bool)
+        return assess(wider, required, Quiet().task("", 1)).tests
 
 
 def _weaker(table: EdgeTests, versions: list[EdgeTests], target: int, block: Block) -> None:

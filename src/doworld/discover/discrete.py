@@ -254,8 +254,7 @@ def _experiments(
 ) -> tuple[tuple[str, ...], Bool[np.ndarray, " rows"]]:
     """What stands above state number j, and the rows in which a lever of that was pulled alone."""
     higher = tuple(table.states[i] for i in np.flatnonzero(above[:, j]))
-    own = levers.pulled.get(table.states[j])
-    return higher, levers.rows_of(higher) & (own < 0 if own is not None else True)
+    return higher, levers.rows_of(higher) & (levers.pulled[table.states[j]] < 0)
 
 
 def contexts(

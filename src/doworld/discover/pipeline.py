@@ -12,7 +12,7 @@ from doworld.data import Policy, Role, Trajectories
 from doworld.discover.assemble import group_edges, lag_edges, with_required, within_edges
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.bootstrap import edge_probabilities
-from doworld.discover.contemporaneous import correct_lagged, leftover, row_tests, within
+from doworld.discover.contemporaneous import Given, leftover, within
 from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
@@ -184,7 +184,6 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
         max_lag = max(choice.lags, *(p[2] for p in prior.required if len(p) == 3), 1)
         task.notes.append(choice.note)
     _check_required(prior, task.log, max_lag)
-    check_count(len(task.log.windows(max_lag + 1)), task.log, max_lag)
     ordered = None
     if contemporaneous is not False:
         ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
@@ -275,9 +274,9 @@ def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[
             f"{strongest:.2f}). An unobserved common cause may look the same."
         )
     links = within(first.block, first.assessment, task.log.schema, task.prior, seed=task.seed)
-    tests = row_tests(first.block, links)
-    kept, doubtful = within_edges(links, tests, len(first.block.outcomes), task.fdr)
-    correct_lagged(first.block, first.assessment, links.only(kept))
+    given = Given(first.block, links)
+    kept, doubtful = within_edges(links, given.tests(), len(first.block.outcomes), task.fdr)
+    given.correct(first.assessment, links.only(kept))
     return kept, doubtful
 
 

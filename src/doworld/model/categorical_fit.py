@@ -10,12 +10,14 @@ from jaxtyping import Array, Float, Int
 
 from doworld._core.errors import DataError
 from doworld._core.progress import Track
-from doworld.mechanisms import CategoricalBank, ensemble, renewed
+from doworld.data import Schema
+from doworld.graph import LocalGraph
+from doworld.mechanisms import CategoricalBank, Coding, ensemble, renewed
 from doworld.model.closed import wiring
 from doworld.model.design import Design, Parents
 from doworld.model.training import Budget, Checkpoint, train
 
-__all__ = ["Context", "fit_categorical"]
+__all__ = ["fit_categorical"]
 
 HIDDEN = 32
 BATCH = 256
@@ -23,27 +25,11 @@ MOST_HELD = 4096
 TRAINED = ("skip", "weight1", "bias1", "weight2", "bias2")
 
 
-@dataclass(frozen=True)
-class Context:
-    """A ``LocalGraph`` in numbers: columns of the schema instead of names.
-
-    Attributes:
-        target: the variable whose causes these are.
-        gate: the variable and lag that decide, and ``level`` its code.
-        acting: the variables within the row that still act, the gate among them.
-    """
-
-    target: int
-    gate: tuple[int, int]
-    level: int
-    acting: tuple[int, ...]
-
-
 def _contexts(
-    design: Design, parents: Parents, local: tuple[Context, ...]
+    schema: Schema, coding: Coding, parents: Parents, local: tuple[LocalGraph, ...]
 ) -> tuple[Int[np.ndarray, "n g"], Float[np.ndarray, "n g k"]]:
     """Per target, the inputs that open a context and those silent there; (0, nothing) pads."""
-    own = [[c for c in local if c.target == t] for t in parents.targets]
+    own = [[c for c in local if c.target == schema.names[t]] for t in parents.targets]
     n, k = parents.columns.shape
     width = max([1, *map(len, own)])
     gate, silent = np.zeros((n, width), np.int32), np.zeros((n, width, k), np.float32)
@@ -51,21 +37,28 @@ def _contexts(
         columns = parents.columns[i].tolist()
         used = parents.mask[:, i].any(0)
         for g, context in enumerate(contexts):
-            levels = design.coding.columns(*context.gate)
+            gating, lag = context.gate
+            levels = coding.columns(schema.position(gating), lag)
             if len(levels) <= context.level or len(levels) == 1:
                 continue  # a binary gate is one number, which opens nothing by being 1
             opens = levels[context.level]
             if opens not in columns:
                 continue
             gate[i, g] = columns.index(opens)
-            acting = [c for v in context.acting for c in design.coding.columns(v, 0)]
-            within = parents.columns[i] < len(np.asarray(design.coding.variable))
+            heard = map(schema.position, (*context.parents, gating))  # the gate itself acts too
+            acting = [c for v in heard for c in coding.columns(v, 0)]
+            within = parents.columns[i] < len(np.asarray(coding.variable))
             silent[i, g] = used & within & ~np.isin(parents.columns[i], acting)
     return gate, silent
 
 
 def _start(
-    design: Design, parents: Parents, levels: np.ndarray, local: tuple[Context, ...], seed: int
+    schema: Schema,
+    coding: Coding,
+    parents: Parents,
+    levels: np.ndarray,
+    local: tuple[LocalGraph, ...],
+    seed: int,
 ) -> CategoricalBank:
     members, n, k = parents.mask.shape
     c = int(levels.max())
@@ -74,7 +67,7 @@ def _start(
     def normal(*shape: int, spread: float) -> np.ndarray:
         return rng.normal(size=(members, n, *shape)).astype(np.float32) * np.float32(spread)
 
-    gate, silent = _contexts(design, parents, local)
+    gate, silent = _contexts(schema, coding, parents, local)
     closed = np.where(np.arange(c) < levels[:, None], 0.0, -1e9).astype(np.float32)
     leaves = {
         **wiring(parents),
@@ -146,18 +139,20 @@ def _loss(design: Design, parents: Parents, bank: CategoricalBank) -> Callable[.
 
 
 def fit_categorical(
+    schema: Schema,
     design: Design,
     parents: Parents,
     levels: np.ndarray,
     *,
-    local: tuple[Context, ...] = (),
+    local: tuple[LocalGraph, ...] = (),
     seed: int,
     budget: Budget,
     track: Track,
     checkpoint: Checkpoint,
 ) -> tuple[CategoricalBank, np.ndarray]:
     """The bank of all discrete targets, and the mean held-out log likelihood of each."""
-    bank, rows = _start(design, parents, levels, local, seed), _Rows.of(design, parents, seed)
+    bank = _start(schema, design.coding, parents, levels, local, seed)
+    rows = _Rows.of(design, parents, seed)
     loss = _loss(design, parents, bank)
     pool, held = jnp.asarray(rows.train), jnp.asarray(rows.held)
     masks = jnp.asarray(parents.mask)

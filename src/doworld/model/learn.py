@@ -12,12 +12,12 @@ from jaxtyping import Int
 from doworld._core.devices import make_room, prepare
 from doworld._core.errors import DataError, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
-from doworld.data import Kind, Role, Schema, Trajectories
+from doworld.data import Kind, Role, Trajectories
 from doworld.graph import CausalGraph, Edge, LocalGraph
 from doworld.mechanisms import AbstractBank, Known
 from doworld.model.baseline import LinearBaseline
 from doworld.model.calibrate import calibrate, held_out, quieter, temper
-from doworld.model.categorical_fit import Context, fit_categorical
+from doworld.model.categorical_fit import fit_categorical
 from doworld.model.choose import refuted
 from doworld.model.continuous import fit_continuous, rollouts
 from doworld.model.design import HELD, KEPT, Design, Parents, design, member_graphs, parents
@@ -220,19 +220,6 @@ def plan_of(
     return structural, parents(log, data.coding, graphs, targets), data
 
 
-def _contexts(schema: Schema, local: tuple[LocalGraph, ...]) -> tuple[Context, ...]:
-    at = schema.position
-    return tuple(
-        Context(at(c.target), (at(c.gate[0]), c.gate[1]), c.level, tuple(map(at, _acting(c))))
-        for c in local
-    )
-
-
-def _acting(context: LocalGraph) -> tuple[str, ...]:
-    """The gate acts too: it decides which graph holds."""
-    return (*context.parents, context.gate[0])
-
-
 def _fingerprint(log: Trajectories, graph: CausalGraph, settings: Settings, seed: int) -> str:
     digest = hashlib.sha256(np.ascontiguousarray(log.values).tobytes())
     digest.update(np.ascontiguousarray(log.starts, np.int64).tobytes())
@@ -292,10 +279,11 @@ def _banks(
         budget = settings.budget
         track = progress.task("categorical mechanisms", max(1, budget.steps // budget.chunk))
         bank, scores = fit_categorical(
+            schema,
             data,
             plan.of(own["discrete"]),
             levels,
-            local=_contexts(schema, local),
+            local=local,
             seed=seed,
             budget=budget,
             track=track,
