@@ -133,13 +133,15 @@ def _categorical(schema, coding, weights, logits, members):
     levels = max(schema[n].levels for n in names)
     n = len(names)
     columns, mask = np.zeros((n, width), np.int32), np.zeros((n, width), np.float32)
-    skip, bias = np.zeros((n, width, levels), np.float32), np.zeros((n, levels), np.float32)
+    # one network, whose last output would be to keep the level: never, as ``past`` is empty
+    skip = np.zeros((n, 1, width, levels + 1), np.float32)
+    bias = np.zeros((n, 1, levels + 1), np.float32)
     closed = np.zeros((n, levels), np.float32)
     for i, name in enumerate(names):
         slots = _slots(schema, coding, weights[name])
         columns[i, : len(slots)], mask[i, : len(slots)] = slots, 1.0
         own = schema[name].levels
-        skip[i, : len(slots), :own], bias[i, :own] = logits[name][:-1], logits[name][-1]
+        skip[i, 0, : len(slots), :own], bias[i, 0, :own] = logits[name][:-1], logits[name][-1]
         closed[i, own:] = -1e9
     zeros = np.zeros
     leaves = {
@@ -148,13 +150,15 @@ def _categorical(schema, coding, weights, logits, members):
         "mask": mask,
         "residual": zeros(n, np.float32),
         "skip": skip,
-        "weight1": zeros((n, width, 1), np.float32),
-        "bias1": zeros((n, 1), np.float32),
-        "weight2": zeros((n, 1, levels), np.float32),
+        "weight1": zeros((n, 1, width, 1), np.float32),
+        "bias1": zeros((n, 1, 1), np.float32),
+        "weight2": zeros((n, 1, 1, levels + 1), np.float32),
         "bias2": bias,
         "open": closed,
-        "gate": zeros((n, 1), np.int32),
-        "silent": zeros((n, 1, width), np.float32),
+        "gate": zeros((n, 0), np.int32),
+        "heard": np.ones((n, 1, width), np.float32),
+        "past": zeros((n, width, levels), np.float32),
+        "base": zeros((n, levels), np.float32),
     }
     fields = {k: np.broadcast_to(v, (members, *v.shape)) for k, v in leaves.items()}
     return _stacked(CategoricalBank, fields)

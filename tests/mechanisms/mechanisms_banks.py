@@ -87,15 +87,17 @@ def make(family: str, seed: int = 0) -> AbstractBank:
     if family == "categorical":
         return CategoricalBank(
             **wiring,
-            skip=normal(N, K, C),
-            weight1=normal(N, K, H),
-            bias1=normal(N, H),
-            weight2=normal(N, H, C),
-            bias2=normal(N, C),
+            skip=normal(N, 2, K, C + 1),
+            weight1=normal(N, 2, K, H),
+            bias1=normal(N, 2, H),
+            weight2=normal(N, 2, H, C + 1),
+            bias2=normal(N, 2, C + 1),
             # the second variable has one level less
             open=jnp.asarray([[0.0, 0.0, 0.0], [0.0, 0.0, -1e9]]),
-            gate=jnp.asarray([[0], [K - 1]]),
-            silent=jnp.zeros((N, 1, K)).at[0, 0, K - 1].set(1.0),
+            gate=jnp.asarray([[0], [-1]]),
+            heard=jnp.ones((N, 2, K)).at[0, 1, K - 1].set(0.0),
+            past=jnp.zeros((N, K, C)).at[0, 0, :2].set(jnp.asarray([-1.0, 1.0])),
+            base=jnp.zeros((N, C)).at[0, 0].set(1.0),
         )
     if family == "known":
         wiring |= {"columns": jnp.asarray([[1, 4], [0, 3]]), "mask": jnp.ones((N, 2))}

@@ -11,8 +11,8 @@ from doworld.mechanisms import renewed
 def with_logits(logits):
     """A bank whose first variable has these logits whatever its parents are."""
     bank = make("categorical")
-    zero = {n: jnp.zeros_like(getattr(bank, n)) for n in ("skip", "weight1", "weight2")}
-    bias = jnp.asarray([logits, [0.0, 0.0, 0.0]], jnp.float32)
+    zero = {n: jnp.zeros_like(getattr(bank, n)) for n in ("skip", "weight1", "weight2", "past")}
+    bias = jnp.zeros_like(bank.bias2).at[0, :, :-1].set(jnp.asarray(logits))
     return renewed(bank, {**zero, "bias2": bias, "open": jnp.zeros_like(bank.open)})
 
 
@@ -60,3 +60,22 @@ def test_an_observed_level_of_probability_zero_is_reproduced():
     noise, again = posterior(with_logits([0.0, -200.0, 0.0]), [1.0, 0.0])
     assert np.isfinite(noise).all()
     assert (again[:, 0] == 1.0).all()
+
+
+def test_a_variable_keeps_its_level_as_often_as_it_should():
+    # p(stay) = σ(k) + (1 − σ(k)) softmax(r) at the last level, (1 − σ(k)) softmax(r) elsewhere
+    bank = make("categorical")
+    zero = {n: jnp.zeros_like(getattr(bank, n)) for n in ("skip", "weight1", "weight2")}
+    bias = jnp.zeros_like(bank.bias2).at[0, :, -1].set(jnp.log(3.0))
+    bank = renewed(bank, {**zero, "bias2": bias})
+    inputs = jnp.zeros((2, bank.mask.shape[-1])).at[0, 0].set(1.0) * bank.mask
+    share = np.exp(np.asarray(bank.logits(inputs)))[0]
+    np.testing.assert_allclose(share, [0.25 / 3, 0.75 + 0.25 / 3, 0.25 / 3], rtol=1e-5)
+
+
+def test_a_context_has_a_network_of_its_own():
+    bank = make("categorical")
+    closed = jnp.zeros((2, bank.mask.shape[-1]))
+    np.testing.assert_array_equal(bank.speaking(closed), [[1.0, 0.0], [1.0, 0.0]])
+    opened = closed.at[:, 0].set(1.0)
+    np.testing.assert_array_equal(bank.speaking(opened), [[0.0, 1.0], [1.0, 0.0]])

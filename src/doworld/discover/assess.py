@@ -1,6 +1,6 @@
 """Tests of every candidate of a block: linear where that is adequate, else by held-out loss."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,9 +13,11 @@ from doworld.discover.design import Block
 from doworld.discover.elimination import Elimination, eliminate
 from doworld.discover.fits import LEAST_GAIN, Fit, fit_targets, least_gain, outcome_of
 from doworld.discover.heldout import NOISE_FREE, nested_test
-from doworld.discover.linear import PartialTests, normal_score, partial_tests, standardise
+from doworld.discover.linear import PartialTests, normal_score, partial_tests
 from doworld.discover.results import EdgeTests, empty_table
 from doworld.discover.selection import selected_tests
+from doworld.discover.standard import Standardised, standardise
+from doworld.discover.threads import all_threads
 
 __all__ = ["Assessment", "assess"]
 
@@ -27,6 +29,17 @@ FEW_ROWS = 60
 NONLINEAR_LEVEL = 0.01
 DENSE = 3
 TRACE = 2.0
+BENDS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
+    np.square,
+    np.abs,
+    lambda x: x**3 - 3 * x,
+    lambda x: np.sin(2 * x),
+    lambda x: x * np.exp(-(x**2)),
+)
+SCREENED = 10_000_000
+"""Numbers of a table that the screen for nonlinear relations looks at."""
+LOOKED_AT = 10_000
+"""Rows that tell whether a target that the screen holds for nonlinear is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +73,10 @@ def assess(
         part = block.keep(kept)
         tests = _linear(part, targets, kept, table)
         at = [c for t in targets for c in block.targets[t].columns]
-        residual[:, at] = tests.residual
+        if at == list(range(residual.shape[1])):
+            residual = tests.residual
+        else:
+            residual[:, at] = tests.residual
         for t in targets:
             own = [at.index(c) for c in block.targets[t].columns]
             unexplained[t] = float((tests.residual[:, own] ** 2).mean())
@@ -81,7 +97,7 @@ def _linear(
 ) -> PartialTests:
     """Fills ``table`` with the linear tests of ``targets`` and returns them by column."""
     at = [c for t in targets for c in part.targets[t].columns]
-    increments = part.outcomes[:, at] - part.before[:, at]
+    increments = part.increments(at)
     n, p = part.inputs.shape
     steady = np.zeros(p, bool)
     for c in part.candidates:
@@ -109,15 +125,15 @@ def _own_past(
     part: Block, targets: Sequence[int], tests: PartialTests, at: list[int]
 ) -> PartialTests:
     """Moves from increments to levels: the own coefficient gains 1, standardised anew."""
-    levels, before = part.outcomes[:, at], part.before[:, at]
-    spread = (levels - before).std(0)
-    wide = np.where(levels.std(0) > 0, levels.std(0), 1.0)
+    increments = part.increments(at)
+    spread = Standardised(increments).scale
+    wide = Standardised(part.outcomes).scale[at]
     effect = tests.coefficient * spread / wide
     score, statistic, p_value = tests.score.copy(), tests.statistic.copy(), tests.p_value.copy()
     gain, influence = tests.gain.copy(), tests.influence.copy()
     for t in targets:
         own, k = part.targets[t].own, at.index(part.targets[t].columns[0])
-        if own is None or not before[:, k].any() or spread[k] <= 0:
+        if own is None or increments.earlier[k] < 0:
             continue
         i = part.candidates[own].columns[0]
         shift = part.inputs[:, i].std() / spread[k]
@@ -190,10 +206,12 @@ def _nonlinear_targets(
             if is_nonlinear(part, t, fit):
                 out.append((t, fit, everything))
                 rest.remove(t)
+    thin = part.thinned(max(1, n // LOOKED_AT))
     for t, some in _screen(part, rest, tests, at):
-        fit = fit_targets(part, some, [t])[0]
-        if is_nonlinear(part, t, fit):
-            out.append((t, None, everything) if p <= MANY_COLUMNS else (t, fit, some))
+        fit = fit_targets(thin, some, [t])[0]
+        if is_nonlinear(thin, t, fit):
+            known = fit if thin is part and p > MANY_COLUMNS else None
+            out.append((t, known, everything if p <= MANY_COLUMNS else some))
     return out
 
 
@@ -217,18 +235,20 @@ def _screen(
 ) -> list[tuple[int, list[int]]]:
     """Targets whose linear residual correlates with a bent transform of a single input.
 
-    With each come the candidates worth trying: those with a linear or a bent trace.
+    With each come the candidates worth trying: those with a linear or a bent trace. Of a
+    large table evenly spaced rows are looked at.
     """
-    x, _ = standardise(part.inputs)
+    every = max(1, part.inputs.size // SCREENED)
+    x, _ = standardise(part.inputs[::every])
     x = np.clip(x, -3, 3)
-    e, _ = standardise(tests.residual)
+    e, _ = standardise(tests.residual[::every])
     n, p = x.shape
     strongest = np.zeros((p, e.shape[1]))
-    transforms = (x**2, np.abs(x), x**3 - 3 * x, np.sin(2 * x), x * np.exp(-(x**2)))
-    for bent in transforms:
-        b, _ = standardise(bent)
-        strongest = np.maximum(strongest, np.abs(b.T @ e) / np.sqrt(n))
-    bar = stats.norm.isf(NONLINEAR_LEVEL / (2 * len(transforms) * p))
+    for bend in BENDS:
+        b, _ = standardise(bend(x))
+        with all_threads(b.size * e.shape[1]):
+            strongest = np.maximum(strongest, np.abs(b.T @ e) / np.sqrt(n))
+    bar = stats.norm.isf(NONLINEAR_LEVEL / (2 * len(BENDS) * p * max(len(targets), 1)))
     out = []
     for t in targets:
         ys = [at.index(c) for c in part.targets[t].columns]

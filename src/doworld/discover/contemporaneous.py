@@ -15,10 +15,10 @@ from doworld.data import Role, Schema
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.design import Block, Candidate
 from doworld.discover.heldout import NOISE_FREE
-from doworld.discover.linear import standardise
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.results import EdgeTests
 from doworld.discover.scores import GaussianScore
+from doworld.discover.standard import standardise
 from doworld.graph import Edge, Prior
 from doworld.graph.equivalence import equivalence_class
 
@@ -151,7 +151,7 @@ def _nodes(
 def _predicted(block: Block, found: Assessment, target: int) -> Float[np.ndarray, "rows c"]:
     """What the past makes of a target's increments, up to its scale."""
     own = list(block.targets[target].columns)
-    y, _ = standardise(block.outcomes[:, own] - block.before[:, own])
+    y, _ = standardise(block.increments(own)[:])
     left = found.residual[:, own] - found.residual[:, own].mean(0)
     share = (y * left).sum(0) / np.maximum((left**2).sum(0), 1e-12)
     return y - share * left

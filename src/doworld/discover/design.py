@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from doworld.data import Kind, Role, Trajectories
+from doworld.discover.standard import pieces
 from doworld.discover.units import Units, units_of
 
-__all__ = ["Block", "Candidate", "Target", "dynamics_block", "policy_block"]
+__all__ = ["Block", "Candidate", "Increments", "Target", "dynamics_block", "policy_block"]
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Block:
     Attributes:
         inputs: one row a transition, one column a candidate (more for a categorical one).
         outcomes: the targets at the same rows.
-        before: each outcome's own value one row earlier where it has one, else zero; increments
-            ``outcomes − before`` are what is modelled.
+        earlier: the input that holds each outcome's own value one row earlier, or −1; their
+            differences, the increments, are what is modelled.
         floor: variance that rounding of the stored numbers alone puts into each outcome.
         candidates, targets: what the columns mean.
         allowed: ``[candidate, target]``: not ruled out by role, time or prior knowledge.
@@ -52,7 +54,7 @@ class Block:
 
     inputs: Float[np.ndarray, "rows columns"]
     outcomes: Float[np.ndarray, "rows outcomes"]
-    before: Float[np.ndarray, "rows outcomes"]
+    earlier: Int[np.ndarray, " outcomes"]
     floor: Float[np.ndarray, " outcomes"]
     candidates: tuple[Candidate, ...]
     targets: tuple[Target, ...]
@@ -66,14 +68,21 @@ class Block:
             len(t.columns) == 1 for t in self.targets
         )
 
+    def increments(self, outcomes: Sequence[int]) -> "Increments":
+        """What is modelled of these outcomes."""
+        return Increments(self.inputs, self.outcomes, list(outcomes), self.earlier[list(outcomes)])
+
     def columns_of(self, candidates: Iterable[int]) -> list[int]:
         """The design columns of these candidates."""
         return [c for i in candidates for c in self.candidates[i].columns]
 
     def keep(self, kept: Sequence[int]) -> "Block":
         """The same block with only the candidates ``kept``; the columns are packed anew."""
+        if list(kept) == list(range(len(self.candidates))):
+            return self
         columns = self.columns_of(kept)
         place = {c: i for i, c in enumerate(columns)}
+        earlier = np.array([place.get(int(c), -1) for c in self.earlier], np.int64)
         chosen = tuple(
             replace(self.candidates[i], columns=tuple(place[c] for c in self.candidates[i].columns))
             for i in kept
@@ -85,9 +94,19 @@ class Block:
         return replace(
             self,
             inputs=self.inputs[:, columns],
+            earlier=earlier,
             candidates=chosen,
             targets=targets,
             allowed=self.allowed[list(kept)],
+        )
+
+    def thinned(self, every: int) -> "Block":
+        """Evenly spaced rows of the same block."""
+        if every == 1:
+            return self
+        units = replace(self.units, unit=self.units.unit[::every], fold=self.units.fold[::every])
+        return replace(
+            self, inputs=self.inputs[::every], outcomes=self.outcomes[::every], units=units
         )
 
     def for_target(
@@ -104,7 +123,7 @@ class Block:
             self,
             inputs=inputs,
             outcomes=self.outcomes[:, columns],
-            before=self.before[:, columns],
+            earlier=self.earlier[columns],
             floor=self.floor[columns],
             candidates=candidates,
             targets=(replace(old, columns=tuple(range(len(columns)))),),
@@ -112,10 +131,40 @@ class Block:
         )
 
 
-def _encode(values: np.ndarray, kind: Kind) -> Float[np.ndarray, "rows columns"]:
-    """A variable as numbers: itself, or one indicator a level but the most frequent."""
-    if kind is not Kind.CATEGORICAL:
-        return values[:, None]
+@dataclass(frozen=True, eq=False)
+class Increments:
+    """Outcomes less their own values one row earlier, where they have one, by runs of rows."""
+
+    inputs: Float[np.ndarray, "rows columns"]
+    outcomes: Float[np.ndarray, "rows outcomes"]
+    chosen: list[int]
+    earlier: Int[np.ndarray, " chosen"]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return len(self.outcomes), len(self.chosen)
+
+    def __getitem__(self, rows: slice) -> Float[np.ndarray, "part chosen"]:
+        out = self.outcomes[rows][:, _run(self.chosen)]
+        moved = np.flatnonzero(self.earlier >= 0)
+        if len(moved) == len(self.chosen):
+            return out - self.inputs[rows][:, _run(self.earlier)]
+        out = out.copy()
+        out[:, moved] -= self.inputs[rows][:, _run(self.earlier[moved])]
+        return out
+
+
+def _run(columns: Sequence[int] | Int[np.ndarray, " columns"]) -> slice | np.ndarray:
+    """A slice where the columns follow each other: no copy is made of it."""
+    which = np.asarray(columns, np.int64)
+    if len(which) and np.array_equal(which, np.arange(which[0], which[0] + len(which))):
+        return slice(int(which[0]), int(which[-1]) + 1)
+    return which
+
+
+def _encode(values: np.ndarray) -> Float[np.ndarray, "rows columns"]:
+    """A categorical variable as numbers: one indicator a level but the most frequent."""
     known = values[np.isfinite(values)]
     levels, counts = np.unique(known, return_counts=True)
     rest = np.delete(levels, int(np.argmax(counts)))
@@ -141,24 +190,28 @@ def _steady(values: np.ndarray, log: Trajectories) -> bool:
     return not np.any(np.nan_to_num(change))
 
 
-class _Columns:
-    """Gathers encoded columns of an aligned log at offsets from a row."""
-
-    def __init__(self, log: Trajectories, rows: np.ndarray) -> None:
-        self.log, self.rows = log, rows
-        self.values = log.aligned
-        self.parts: list[np.ndarray] = []
-        self.width = 0
-
-    def add(self, name: str, lag: int) -> tuple[int, ...]:
-        at = self.log.schema.position(name)
-        coded = _encode(self.values[:, at], self.log.schema[name].kind)[self.rows - lag]
-        self.parts.append(coded)
-        self.width += coded.shape[1]
-        return tuple(range(self.width - coded.shape[1], self.width))
-
-    def table(self) -> np.ndarray:
-        return np.concatenate(self.parts, 1) if self.parts else np.zeros((len(self.rows), 0))
+def _gather(
+    log: Trajectories, rows: np.ndarray, wanted: Sequence[tuple[str, int]]
+) -> tuple[Float[np.ndarray, "rows columns"], list[tuple[int, ...]]]:
+    """The encoded variables at a lag before each row, and the columns that each takes."""
+    values, schema = log.aligned, log.schema
+    coded: dict[str, np.ndarray] = {}
+    for name, _ in wanted:
+        if name not in coded and schema[name].kind is Kind.CATEGORICAL:
+            coded[name] = _encode(values[:, schema.position(name)])
+    ends = np.cumsum([0, *(coded[n].shape[1] if n in coded else 1 for n, _ in wanted)]).tolist()
+    columns = [tuple(range(a, b)) for a, b in pairwise(ends)]
+    table = np.empty((len(rows), ends[-1]))
+    for lag in {lag for _, lag in wanted}:
+        plain = [(n, c[0]) for (n, k), c in zip(wanted, columns, strict=True) if k == lag]
+        plain = [(n, c) for n, c in plain if n not in coded]
+        source, sink = _run([schema.position(n) for n, _ in plain]), _run([c for _, c in plain])
+        for part in pieces(*table.shape):
+            table[part, sink] = values[rows[part] - lag][:, source]
+    for (name, lag), own in zip(wanted, columns, strict=True):
+        if name in coded:
+            table[:, own] = coded[name][rows - lag]
+    return table, columns
 
 
 def _target_rows(log: Trajectories, reach: int) -> np.ndarray:
@@ -177,28 +230,30 @@ def _assemble(
     seed: int,
 ) -> Block:
     schema = log.schema
-    causes, effects = _Columns(log, rows), _Columns(log, rows)
+    inputs, causes = _gather(log, rows, sources)
+    outcomes, effects = _gather(log, rows, [(name, 0) for name in targets])
+    steady = {name: _steady(log.column(name), log) for name, _ in sources}
     candidates = tuple(
-        Candidate(name, lag, causes.add(name, lag), _steady(log.column(name), log))
-        for name, lag in sources
+        Candidate(name, lag, columns, steady[name])
+        for (name, lag), columns in zip(sources, causes, strict=True)
     )
-    found = tuple(Target(name, effects.add(name, 0)) for name in targets)
-    inputs, outcomes = causes.table(), effects.table()
     whole = np.isfinite(inputs).all(1) & np.isfinite(outcomes).all(1)
-    inputs, outcomes = inputs[whole], outcomes[whole]
-    before = np.zeros_like(outcomes)
+    if not whole.all():
+        inputs, outcomes, rows = inputs[whole], outcomes[whole], rows[whole]
+    earlier = np.full(outcomes.shape[1], -1)
     floor = np.array([_rounding(outcomes[:, j]) for j in range(outcomes.shape[1])])
     final = []
-    for target in found:
-        own = sources.index((target.name, 1)) if (target.name, 1) in sources else None
-        final.append(replace(target, own=own))
-        if own is not None and schema[target.name].kind in (Kind.CONTINUOUS, Kind.COUNT):
-            before[:, target.columns[0]] = inputs[:, candidates[own].columns[0]]
+    place = {source: i for i, source in enumerate(sources)}
+    for name, columns in zip(targets, effects, strict=True):
+        own = place.get((name, 1))
+        final.append(Target(name, columns, own))
+        if own is not None and schema[name].kind in (Kind.CONTINUOUS, Kind.COUNT):
+            earlier[columns[0]] = candidates[own].columns[0]
     allowed = np.array(
         [[allows(c.name, t.name, c.lag) for t in final] for c in candidates], bool
     ).reshape(len(candidates), len(final))
-    units = units_of(log.episode_of_row[rows][whole], seed=seed)
-    return Block(inputs, outcomes, before, floor, candidates, tuple(final), allowed, units)
+    units = units_of(log.episode_of_row[rows], seed=seed)
+    return Block(inputs, outcomes, earlier, floor, candidates, tuple(final), allowed, units)
 
 
 def dynamics_block(

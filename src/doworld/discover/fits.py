@@ -57,8 +57,8 @@ def outcome_of(block: Block, target: int) -> Outcome:
     """The target's level, increments and rounding floor."""
     at = list(block.targets[target].columns)
     level = block.outcomes[:, at]
-    increment = level - block.before[:, at]
-    differenced = bool(block.before[:, at].any())
+    increment = block.increments(at)[:]
+    differenced = bool((block.earlier[at] >= 0).any())
     scale = np.maximum(increment.var(0), np.finfo(float).tiny)
     rounding = 8.0 if differenced else 4.0
     floor = float((rounding * block.floor[at] / scale).mean())

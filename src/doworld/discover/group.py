@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from doworld.discover.design import Block
-from doworld.discover.linear import standardise
+from doworld.discover.standard import standardise
 
 __all__ = ["GROUP_TEST", "GroupTest", "group_tests"]
 
@@ -53,7 +53,7 @@ def group_tests(block: Block) -> list[GroupTest]:
         if len(target.columns) != 1:
             continue
         column = target.columns[0]
-        y = block.outcomes[:, column] - block.before[:, column]
+        y = block.increments([column])[:][:, 0]
         allowed = [i for i in range(len(block.candidates)) if block.allowed[i, t]]
         whole = _losses(x, y, grams, fold, block=block, kept=allowed)
         for name, own in several.items():

@@ -124,7 +124,7 @@ def _predict(widest: Block, lags: int) -> tuple[list[np.ndarray], list[float], l
     x = part.inputs - part.inputs.mean(0)
     x /= np.where(x.std(0) > 0, x.std(0), 1)
     table = np.concatenate([np.ones((n, 1)), x], 1)
-    increments = part.outcomes - part.before
+    increments = part.increments(range(part.outcomes.shape[1]))[:]
     out = HeldOut(table, increments, part.units).predict(np.arange(p + 1))
     predicted, losses = [], []
     for t in targets:

@@ -8,11 +8,11 @@ from jaxtyping import Float
 from scipy.special import ndtri, stdtr
 
 from doworld.discover.results import INFLUENCE_LIMIT
+from doworld.discover.standard import Standardised, Table
+from doworld.discover.threads import all_threads
 from doworld.discover.units import Units
 
 __all__ = ["PartialTests", "partial_tests"]
-
-CHUNK = 16_384
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +35,6 @@ class PartialTests:
     freedom: int
 
 
-def standardise(table: Float[np.ndarray, "rows columns"]) -> tuple[np.ndarray, np.ndarray]:
-    """Columns with mean 0 and standard deviation 1, and the standard deviations."""
-    centred = table - table.mean(0)
-    scale = centred.std(0)
-    scale = np.where(scale > 0, scale, 1.0)
-    return centred / scale, scale
-
-
 def normal_score(p_value: np.ndarray | float, sign: np.ndarray | float) -> Any:
     """The standard-normal value with the same two-sided p-value."""
     return -np.sign(sign) * ndtri(np.clip(p_value, 1e-300, 1.0) / 2)
@@ -50,9 +42,11 @@ def normal_score(p_value: np.ndarray | float, sign: np.ndarray | float) -> Any:
 
 def partial_tests(
     inputs: Float[np.ndarray, "rows columns"],
-    outcomes: Float[np.ndarray, "rows outcomes"],
+    outcomes: Table,
     units: Units,
     steady: np.ndarray,
+    *,
+    influences: bool = True,
 ) -> PartialTests:
     r"""Tests of β_ij = 0 in y_j = Σ_i β_ij x_i + ε_j for all i and j at once.
 
@@ -63,32 +57,49 @@ def partial_tests(
 
     for all pairs one matrix product. Degrees of freedom follow from how few rows carry the
     variance (Satterthwaite), so an input that moved ten times counts as ten events. ``steady``
-    columns, constant within episodes, get a variance from whole units instead of rows.
+    columns, constant within episodes, get a variance from whole units instead of rows. Each unit's
+    influence is kept where ``influences`` are wanted and not too many.
     """
-    x, _ = standardise(inputs)
-    y, _ = standardise(outcomes)
-    n, p = x.shape
-    precision = np.linalg.inv(x.T @ x)
-    coefficient = precision @ (x.T @ y)
-    residual = y - x @ coefficient
-    second = np.zeros((p, y.shape[1]))
-    fourth = np.zeros_like(second)
-    detailed = units.count * second.size <= INFLUENCE_LIMIT
-    influence = np.zeros((units.count if detailed else 0, *second.shape), np.float32)
-    for a in range(0, n, CHUNK):
-        rows = slice(a, a + CHUNK)
-        apart = x[rows] @ precision
-        leverage = np.minimum(np.einsum("ij,ij->i", apart, x[rows]) + 1 / n, 0.9)
+    x, y = Standardised(inputs), Standardised(outcomes)
+    n, p, q = *inputs.shape, outcomes.shape[1]
+    with all_threads(n * p * q):
+        products = sum((x.part(rows).T @ y.part(rows) for rows in x.pieces), np.zeros((p, q)))
+        precision = np.linalg.inv(x.square())
+        coefficient = precision @ products
+        detailed = (influences or steady.any()) and units.count * p * q <= INFLUENCE_LIMIT
+        residual, sums = _sums(x, y, coefficient, precision, units if detailed else None)
+    return _finish(coefficient, residual, precision, sums, steady)
+
+
+def _sums(
+    x: Standardised,
+    y: Standardised,
+    coefficient: Float[np.ndarray, "columns outcomes"],
+    precision: Float[np.ndarray, "columns columns"],
+    units: Units | None,
+) -> tuple[Float[np.ndarray, "rows outcomes"], "_Sums"]:
+    """The residuals, and what the variances are made of; by unit where ``units`` are given."""
+    shape, n = coefficient.shape, y.table.shape[0]
+    residual = np.empty((n, shape[1]))
+    second, fourth = np.zeros(shape), np.zeros(shape)
+    influence = np.zeros((units.count if units else 0, *shape), np.float32)
+    for rows in x.pieces:
+        part = x.part(rows)
+        residual[rows] = y.part(rows) - part @ coefficient
+        apart = part @ precision
+        leverage = np.minimum(np.einsum("ij,ij->i", apart, part) + 1 / n, 0.9)
         e = residual[rows] / (1 - leverage)[:, None]
-        part = apart**2
-        second += part.T @ e**2
-        fourth += (part**2).T @ e**4
-        if detailed:
+        if units:
             for u in np.unique(units.unit[rows]):
                 of = units.unit[rows] == u
                 influence[u] += apart[of].T @ e[of]
-    sums = _Sums(second, fourth, influence)
-    return _finish(coefficient, residual, precision, sums, steady)
+        apart *= apart
+        e *= e
+        second += apart.T @ e
+        apart *= apart
+        e *= e
+        fourth += apart.T @ e
+    return residual, _Sums(second, fourth, influence)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +133,7 @@ def _finish(
     statistic = coefficient / error
     p_value = 2 * stdtr(events, -np.abs(statistic))
     score = normal_score(p_value, statistic)
-    plain = (residual**2).sum(0) / freedom * np.diag(precision)[:, None]
+    plain = np.einsum("ij,ij->j", residual, residual) / freedom * np.diag(precision)[:, None]
     t2 = coefficient**2 / np.maximum(plain, tiny)
     with np.errstate(divide="ignore", invalid="ignore"):
         scaled = influence / error * np.where(statistic == 0, 1.0, score / statistic)

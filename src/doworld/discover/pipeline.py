@@ -226,10 +226,9 @@ def _assessments(task: _Task, max_lag: int, ordered: Discrete | None) -> list[_F
     found = []
     for block in blocks:
         clean, twins = independent(block, log, quiet=block is policy)
-        wanted = [
-            [prior.requires(c.name, t.name, c.lag) for t in clean.targets] for c in clean.candidates
-        ]
-        required = np.array(wanted, bool).reshape(len(clean.candidates), len(clean.targets))
+        required = np.zeros((len(clean.candidates), len(clean.targets)), bool)
+        for i, c in enumerate(clean.candidates if prior.required else ()):
+            required[i] = [prior.requires(c.name, t.name, c.lag) for t in clean.targets]
         assessment = assess(clean, required, track)
         found.append(_Found(clean, assessment))
         task.forbid(twins)

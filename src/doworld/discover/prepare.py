@@ -9,6 +9,7 @@ from doworld._core.errors import DataError
 from doworld.data import Kind, Policy, Role, Trajectories
 from doworld.data.freedom import freedom
 from doworld.discover.design import Block
+from doworld.discover.standard import Standardised
 from doworld.graph import Reason, Unidentified
 
 __all__ = ["Usable", "check_count", "constants", "independent", "unidentified", "usable"]
@@ -101,10 +102,10 @@ def independent(
     The order is states, contexts, actions, then longer lags, so the state stays and the action
     that was computed from it goes: no log can tell their effects apart.
     """
-    columns = block.inputs - block.inputs.mean(0)
-    scale = columns.std(0)
-    constant = scale <= 1e-12 * np.maximum(np.abs(block.inputs).max(0), 1e-300)
-    dependent = constant | _combinations(columns / np.where(constant, 1, scale), ~constant)
+    columns = Standardised(block.inputs)
+    size = np.maximum(block.inputs.max(0), -block.inputs.min(0))
+    constant = columns.scale <= 1e-12 * np.maximum(size, 1e-300)
+    dependent = constant | _combinations(columns, ~constant)
     lost = [i for i, c in enumerate(block.candidates) if any(dependent[k] for k in c.columns)]
     if not lost:
         return block, []
@@ -148,10 +149,10 @@ def _collinear(block: Block, log: Trajectories, lost: int, gone: list[int]) -> U
     return Unidentified(candidate.name, Reason.DETERMINED, message + fix, others)
 
 
-def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
+def _combinations(columns: Standardised, live: np.ndarray) -> np.ndarray:
     """Which columns are linear combinations of earlier ones (Cholesky with skipped pivots)."""
-    n, p = columns.shape
-    square = columns.T @ columns / n
+    n, p = columns.table.shape
+    square = columns.square() / n
     out = np.zeros(p, bool)
     try:
         pivots = np.diag(np.linalg.cholesky(square)) ** 2
@@ -162,7 +163,7 @@ def _combinations(columns: np.ndarray, live: np.ndarray) -> np.ndarray:
     if p >= n - 1:  # selection copes with these, and every column depends on the others
         near = np.triu(np.abs(square) > 1 - COLLINEAR, 1)
         return np.asarray(near.any(0))
-    left = columns.copy()
+    left = columns.part(slice(None)).copy()
     for i in range(p):
         size = float((left[:, i] ** 2).mean())
         if live[i] and size < COLLINEAR:

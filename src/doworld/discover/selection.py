@@ -4,7 +4,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import stdtr
 
-from doworld.discover.linear import PartialTests, normal_score, partial_tests, standardise
+from doworld.discover.linear import PartialTests, normal_score, partial_tests
+from doworld.discover.standard import Table, standardise
 from doworld.discover.units import Units
 
 __all__ = ["selected_tests"]
@@ -68,7 +69,7 @@ def _prune(square, product, rows: int, kept: list[int]) -> list[int]:
 
 def selected_tests(
     inputs: Float[np.ndarray, "rows columns"],
-    outcomes: Float[np.ndarray, "rows outcomes"],
+    outcomes: Table,
     units: Units,
     steady: np.ndarray,
 ) -> PartialTests:
@@ -79,7 +80,7 @@ def selected_tests(
     Selected columns get the variance of ``partial_tests``, the others the classical one.
     """
     x, _ = standardise(inputs)
-    y, _ = standardise(outcomes)
+    y, _ = standardise(outcomes[:])
     n, p = x.shape
     square, products = x.T @ x / n, x.T @ y / n
     shape = products.shape
@@ -88,7 +89,9 @@ def selected_tests(
     residual = np.empty_like(y)
     for j in range(y.shape[1]):
         kept = select_parents(square, products[:, j], n, ENTRY_LEVEL)
-        inner = partial_tests(x[:, kept], y[:, [j]], units, steady[kept]) if kept else None
+        inner = None
+        if kept:
+            inner = partial_tests(x[:, kept], y[:, [j]], units, steady[kept], influences=False)
         residual[:, j] = inner.residual[:, 0] if inner else y[:, j]
         beta, t, freedom = _outside(square, products[:, j], kept, n)
         coefficient[:, j], statistic[:, j] = beta, t

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from scipy import stats
 
 from doworld.data import Kind, Role, Trajectories
-from doworld.discover.linear import standardise
 from doworld.discover.scores import GaussianScore, MultinomialScore
+from doworld.discover.standard import standardise
 
 __all__ = ["Table", "complete_rows", "score_of", "table_of"]
 

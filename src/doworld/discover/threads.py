@@ -1,8 +1,11 @@
-"""One thread for many small matrix factorisations."""
+"""One thread for many small matrix factorisations, all of them for a large product."""
 
-from contextlib import AbstractContextManager
+import os
+from contextlib import AbstractContextManager, nullcontext
 
-__all__ = ["one_thread"]
+__all__ = ["all_threads", "one_thread"]
+
+LARGE = 10**9
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -14,3 +17,12 @@ def one_thread() -> AbstractContextManager[object]:
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(1)
+
+
+def all_threads(products: int) -> AbstractContextManager[object]:
+    """Gives linear algebra every core where that many multiplications wait, else leaves it."""
+    from threadpoolctl import threadpool_limits
+
+    if products < LARGE:
+        return nullcontext()
+    return threadpool_limits(os.cpu_count() or 1)

@@ -8,31 +8,48 @@ from doworld.mechanisms.bank import StochasticBank
 
 __all__ = ["CategoricalBank"]
 
+NEVER = -1e9
+
 
 class CategoricalBank(StochasticBank):
-    """z' = argmax_c (logit_c(pa) + γ_c), γ ~ Gumbel: p(z' = c) = softmax(logits)_c.
+    """z' = argmax_c (log p_c(pa) + γ_c), γ ~ Gumbel, with
 
-    Logits come from a network with one hidden layer and a linear skip. ``open`` is 0 for levels
-    that a variable has and −∞-like for those that only pad it to the widest variable. Which of the
-    many noises produced an observed level cannot be known: the Gumbel-max choice is an assumption
-    (Oberst & Sontag 2019), and answers that rest on it say so.
+        p_c(pa) = σ(k(pa)) [z = c] + (1 − σ(k(pa))) softmax(r(pa))_c,
 
-    In a context, where the input number ``gate`` is 1, the inputs marked by ``silent`` are read as
-    0: causes that do not act there have no say, whatever values they take.
+    so a variable stays as it is with probability σ(k), else it is drawn anew; k and r are the last
+    and the first outputs of a network with one hidden layer and a linear skip. A variable whose own
+    past is no parent is always drawn anew. ``open`` is 0 for levels that a variable has and
+    −∞-like for those that only pad it to the widest variable. Which of the many noises produced an
+    observed level cannot be known: the Gumbel-max choice is an assumption (Oberst & Sontag 2019),
+    and answers that rest on it say so.
+
+    In a context, where the input number ``gate`` is 1 (the first of several), a network of its own
+    speaks, number 1 + the context's, and hears only the inputs that act there; elsewhere network 0
+    hears them all.
+
+    Attributes:
+        targets, columns, mask, residual: see ``AbstractBank``.
+        skip, weight1, bias1, weight2, bias2: of the e networks with h hidden units.
+        open: what is added to the logits of the c levels.
+        gate: the input that opens each of the g = e − 1 contexts; −1 for padding.
+        heard: 1 where a network hears an input.
+        past: how the own last value's one-hot code is read off the inputs, ``base`` added.
     """
 
     targets: Int[Array, " n"]
     columns: Int[Array, "n k"]
     mask: Float[Array, "n k"]
     residual: Float[Array, " n"]
-    skip: Float[Array, "n k c"]
-    weight1: Float[Array, "n k h"]
-    bias1: Float[Array, "n h"]
-    weight2: Float[Array, "n h c"]
-    bias2: Float[Array, "n c"]
+    skip: Float[Array, "n e k outputs"]
+    weight1: Float[Array, "n e k h"]
+    bias1: Float[Array, "n e h"]
+    weight2: Float[Array, "n e h outputs"]
+    bias2: Float[Array, "n e outputs"]
     open: Float[Array, "n c"]
     gate: Int[Array, "n g"]
-    silent: Float[Array, "n g k"]
+    heard: Float[Array, "n e k"]
+    past: Float[Array, "n k c"]
+    base: Float[Array, "n c"]
 
     def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n c"]:
         """Standard Gumbel draws."""
@@ -40,12 +57,24 @@ class CategoricalBank(StochasticBank):
 
     def logits(self, inputs: Float[Array, "n k"]) -> Float[Array, "n c"]:
         """Log probabilities of the levels."""
-        on = jnp.take_along_axis(inputs, self.gate, -1)
-        inputs = inputs * (1 - jnp.einsum("ng,ngk->nk", on, self.silent))
-        hidden = jax.nn.silu(jnp.einsum("nk,nkh->nh", inputs, self.weight1) + self.bias1)
-        linear = jnp.einsum("nk,nkc->nc", inputs, self.skip)
-        raw = linear + jnp.einsum("nh,nhc->nc", hidden, self.weight2) + self.bias2 + self.open
-        return jax.nn.log_softmax(raw, -1)
+        heard = inputs[:, None] * self.heard
+        hidden = jax.nn.silu(jnp.einsum("nek,nekh->neh", heard, self.weight1) + self.bias1)
+        linear = jnp.einsum("nek,neko->neo", heard, self.skip)
+        every = linear + jnp.einsum("neh,neho->neo", hidden, self.weight2) + self.bias2
+        raw = jnp.einsum("ne,neo->no", self.speaking(inputs), every)
+        anew, keep = jax.nn.log_softmax(raw[:, :-1] + self.open, -1), raw[:, -1:]
+        known = jnp.einsum("nk,nkc->n", self.mask, jnp.abs(self.past))[:, None] > 0
+        now = jnp.einsum("nk,nkc->nc", inputs, self.past) + self.base
+        stays = jax.nn.log_sigmoid(keep) + jnp.where(now > 0.5, 0.0, NEVER)
+        mixed = jnp.logaddexp(stays, jax.nn.log_sigmoid(-keep) + anew)
+        # a last value that is no level at all stays nowhere, so the sum is made 1 again
+        return jnp.where(known, jax.nn.log_softmax(mixed, -1), anew)
+
+    def speaking(self, inputs: Float[Array, "n k"]) -> Float[Array, "n e"]:
+        """1 for the network that speaks."""
+        on = jnp.take_along_axis(inputs, jnp.maximum(self.gate, 0), -1) * (self.gate >= 0)
+        first = on * (jnp.cumsum(on, -1) == on)
+        return jnp.concatenate([1 - first.sum(-1, keepdims=True), first], -1)
 
     def sample(
         self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], noise: Float[Array, "n c"]

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from doworld._core.errors import DataError
 from doworld._core.progress import Track
-from doworld.data import Schema
+from doworld.data import Kind, Schema
 from doworld.graph import LocalGraph
 from doworld.mechanisms import CategoricalBank, Coding, ensemble, renewed
 from doworld.model.closed import wiring
@@ -27,29 +27,61 @@ TRAINED = ("skip", "weight1", "bias1", "weight2", "bias2")
 
 def _contexts(
     schema: Schema, coding: Coding, parents: Parents, local: tuple[LocalGraph, ...]
-) -> tuple[Int[np.ndarray, "n g"], Float[np.ndarray, "n g k"]]:
-    """Per target, the inputs that open a context and those silent there; (0, nothing) pads."""
-    own = [[c for c in local if c.target == schema.names[t]] for t in parents.targets]
+) -> tuple[Int[np.ndarray, "n g"], Float[np.ndarray, "n e k"]]:
+    """Per target, the inputs that open a context, −1 for padding, and those heard in each."""
+    opened = [_opened(schema, coding, parents, i, local) for i in range(len(parents.targets))]
     n, k = parents.columns.shape
-    width = max([1, *map(len, own)])
-    gate, silent = np.zeros((n, width), np.int32), np.zeros((n, width, k), np.float32)
-    for i, contexts in enumerate(own):
-        columns = parents.columns[i].tolist()
-        used = parents.mask[:, i].any(0)
-        for g, context in enumerate(contexts):
-            gating, lag = context.gate
-            levels = coding.columns(schema.position(gating), lag)
-            if len(levels) <= context.level or len(levels) == 1:
-                continue  # a binary gate is one number, which opens nothing by being 1
-            opens = levels[context.level]
-            if opens not in columns:
-                continue
-            gate[i, g] = columns.index(opens)
-            heard = map(schema.position, (*context.parents, gating))  # the gate itself acts too
-            acting = [c for v in heard for c in coding.columns(v, 0)]
-            within = parents.columns[i] < len(np.asarray(coding.variable))
-            silent[i, g] = used & within & ~np.isin(parents.columns[i], acting)
-    return gate, silent
+    width = max(map(len, opened))
+    gate, heard = np.full((n, width), -1, np.int32), np.ones((n, 1 + width, k), np.float32)
+    for i, contexts in enumerate(opened):
+        for g, (number, silent) in enumerate(contexts):
+            gate[i, g], heard[i, 1 + g] = number, ~silent
+    return gate, heard
+
+
+def _opened(
+    schema: Schema,
+    coding: Coding,
+    parents: Parents,
+    target: int,
+    local: tuple[LocalGraph, ...],
+) -> list[tuple[int, Bool[np.ndarray, " k"]]]:
+    """The input that opens each context of a target, and which inputs are silent there."""
+    columns, used = parents.columns[target], parents.mask[:, target].any(0)
+    name, out = schema.names[parents.targets[target]], []
+    for context in (c for c in local if c.target == name):
+        gating, lag = context.gate
+        levels = coding.columns(schema.position(gating), lag)
+        if len(levels) <= context.level or len(levels) == 1:
+            continue  # a binary gate is one number, which opens nothing by being 1
+        at = np.flatnonzero(used & (columns == levels[context.level]))
+        if not len(at):
+            continue
+        speak = map(schema.position, (*context.parents, gating))  # the gate itself acts too
+        acting = [c for v in speak for c in coding.columns(v, 0)]
+        within = columns < len(np.asarray(coding.variable))
+        out.append((int(at[0]), used & within & ~np.isin(columns, acting)))
+    return out
+
+
+def _own_past(
+    schema: Schema, coding: Coding, parents: Parents, widest: int
+) -> tuple[Float[np.ndarray, "n k c"], Float[np.ndarray, "n c"]]:
+    """How each target's last value, one-hot, is read off its inputs; zeros where it is none."""
+    n, k = parents.columns.shape
+    past, base = np.zeros((n, k, widest), np.float32), np.zeros((n, widest), np.float32)
+    for i, target in enumerate(parents.targets):
+        own = coding.columns(int(target), 1)
+        places = [np.flatnonzero(parents.columns[i] == c) for c in own]
+        places = [p[parents.mask[:, i, p].any(0)] for p in places]
+        if any(not len(p) for p in places):
+            continue
+        if schema.variables[int(target)].kind is Kind.CATEGORICAL:
+            past[i, [p[0] for p in places], range(len(own))] = 1.0
+        else:
+            past[i, places[0][0], :2] = -1.0, 1.0
+            base[i, 0] = 1.0
+    return past, base
 
 
 def _start(
@@ -63,22 +95,28 @@ def _start(
     members, n, k = parents.mask.shape
     c = int(levels.max())
     rng = np.random.default_rng([seed, 11])
+    gate, heard = _contexts(schema, coding, parents, local)
+    e, h = heard.shape[1], HIDDEN
 
     def normal(*shape: int, spread: float) -> np.ndarray:
         return rng.normal(size=(members, n, *shape)).astype(np.float32) * np.float32(spread)
 
-    gate, silent = _contexts(schema, coding, parents, local)
-    closed = np.where(np.arange(c) < levels[:, None], 0.0, -1e9).astype(np.float32)
+    def each(leaf: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(leaf, (members, *leaf.shape))
+
+    past, base = _own_past(schema, coding, parents, c)
     leaves = {
         **wiring(parents),
-        "skip": np.zeros((members, n, k, c), np.float32),
-        "weight1": normal(k, HIDDEN, spread=1 / np.sqrt(k)),
-        "bias1": normal(HIDDEN, spread=0.1),
-        "weight2": normal(HIDDEN, c, spread=0.1),
-        "bias2": np.zeros((members, n, c), np.float32),
-        "open": np.broadcast_to(closed, (members, n, c)),
-        "gate": np.broadcast_to(gate, (members, *gate.shape)),
-        "silent": np.broadcast_to(silent, (members, *silent.shape)),
+        "skip": np.zeros((members, n, e, k, c + 1), np.float32),
+        "weight1": normal(e, k, h, spread=1 / np.sqrt(k)),
+        "bias1": normal(e, h, spread=0.1),
+        "weight2": normal(e, h, c + 1, spread=0.1),
+        "bias2": np.zeros((members, n, e, c + 1), np.float32),
+        "open": each(np.where(np.arange(c) < levels[:, None], 0.0, -1e9).astype(np.float32)),
+        "gate": each(gate),
+        "heard": each(heard),
+        "past": each(past),
+        "base": each(base),
     }
     return ensemble(CategoricalBank, leaves)
 

@@ -31,10 +31,10 @@ from doworld.model.world import Calibration, Fit, Reference, WorldModel
 
 __all__ = ["FORMAT", "load", "save"]
 
-FORMAT = 3
+FORMAT = 4
 """Version of the file format; a reader refuses a newer one."""
 
-OLDEST = 3
+OLDEST = 4
 """The oldest version that is read. Before, categorical mechanisms knew no contexts."""
 
 MOST_BYTES = 2_000_000_000
@@ -256,7 +256,10 @@ def _check_wiring(schema: Schema, dynamics: Dynamics, arrays: dict[str, np.ndarr
 
 
 def _gates_fit(bank: CategoricalBank) -> bool:
-    return int(bank.gate.min()) >= 0 and int(bank.gate.max()) < bank.columns.shape[-1]
+    networks, outputs = bank.bias2.shape[-2:]
+    gates = np.asarray(bank.gate)
+    known = bool((gates >= -1).all() and (gates < bank.columns.shape[-1]).all())
+    return known and networks == 1 + gates.shape[-1] and outputs == 1 + bank.open.shape[-1]
 
 
 def _laws(
