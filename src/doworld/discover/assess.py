@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from scipy import stats
 from scipy.special import stdtr
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld._core.progress import Track
 from doworld.discover.design import Block
 from doworld.discover.elimination import Elimination, eliminate
@@ -40,11 +41,15 @@ class Assessment:
 
 
 def assess(
-    block: Block, required: Bool[np.ndarray, "candidates targets"], track: Track
+    block: Block,
+    required: Bool[np.ndarray, "candidates targets"],
+    track: Track,
+    budget: Budget = UNLIMITED,
 ) -> Assessment:
     """Tests every allowed candidate of every target.
 
-    Targets with the same allowed candidates share one correlation matrix and one basis.
+    Targets with the same allowed candidates share one correlation matrix and one basis. Linear
+    tests are always made; bent answers are looked for while ``budget`` lasts.
     """
     table = empty_table(block, LINEAR_TEST)
     residual = np.zeros_like(block.outcomes)
@@ -64,7 +69,14 @@ def assess(
         for t in targets:
             own = [at.index(c) for c in block.targets[t].columns]
             unexplained[t] = float((tests.residual[:, own] ** 2).mean())
-        for t, fit, some in _nonlinear_targets(part, targets, tests, at):
+        if budget.over():
+            _cut(budget, [block.targets[t].name for t in targets])
+            continue
+        bent = _nonlinear_targets(part, targets, tests, at)
+        for k, (t, fit, some) in enumerate(bent):
+            if budget.over():
+                _cut(budget, [block.targets[u].name for u, _, _ in bent[k:]])
+                break
             need = [i for i in range(len(kept)) if required[kept[i], t]]
             missed = [i for i in need if i not in some]
             first = None if missed else fit
@@ -72,8 +84,13 @@ def assess(
             _write(table, found, kept, t)
             residual[:, list(block.targets[t].columns)] = found.residual
             unexplained[t], linear[t] = found.unexplained, False
-        track.advance(len(targets))
+        track.advance(len(targets), budget.words())
     return Assessment(table, residual, unexplained, linear)
+
+
+def _cut(budget: Budget, names: list[str]) -> None:
+    few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    budget.cut(f"no look for bent answers of {few}")
 
 
 def _linear(

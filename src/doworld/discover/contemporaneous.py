@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld._core.errors import GraphError
 from doworld._core.progress import Quiet
 from doworld.data import Role, Schema
@@ -16,9 +17,10 @@ from doworld.discover.assess import Assessment, assess
 from doworld.discover.design import Block, Candidate
 from doworld.discover.heldout import NOISE_FREE
 from doworld.discover.linear import standardise
+from doworld.discover.odds import WithOdds, odds_table
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.results import EdgeTests
-from doworld.discover.scores import GaussianScore
+from doworld.discover.scores import GaussianScore, Score
 from doworld.graph import Edge, Prior
 from doworld.graph.equivalence import equivalence_class
 
@@ -98,27 +100,43 @@ def leftover(found: Assessment, block: Block) -> float:
     return float((np.abs(table.T @ table / max(len(table), 1)) * apart).max(initial=0.0))
 
 
-def within(block: Block, found: Assessment, schema: Schema, prior: Prior, *, seed: int) -> Within:
+def within(
+    block: Block,
+    found: Assessment,
+    schema: Schema,
+    prior: Prior,
+    *,
+    seed: int,
+    budget: Budget = UNLIMITED,
+) -> Within:
     """Links and directions among the block's targets given the past.
 
     The best order is searched with the Bayesian information criterion of linear models (its penalty
     per cause log n + log p, p the number of candidates; Chen and Chen 2008, γ = ½), in which the
     past, and what a nonlinear model makes of it, are causes that nothing else moves. An edge points
     one way if all graphs of the found one's equivalence class agree (Meek 1995), and so do nine in
-    ten resampled logs. Targets without noise have nothing left to link and take no part.
+    ten resampled logs. Targets without noise have nothing left to link and take no part. Prior odds
+    add to the score. When ``budget`` ends, what the search has is taken, and resamples are fewer.
     """
     nodes = tuple(t for t in range(len(block.targets)) if found.unexplained[t] > NOISE_FREE)
     names = tuple(block.targets[t].name for t in nodes)
     inside = _constraints(names, schema, prior)
     table, columns, allowed, required = _nodes(block, found, nodes, inside)
     past = len(columns) - len(nodes)
-    score = GaussianScore.of(table, columns, float(np.log(len(table)) + np.log(len(columns))))
+    score: Score = GaussianScore.of(
+        table, columns, float(np.log(len(table)) + np.log(len(columns)))
+    )
+    if prior.chances:
+        odds = np.ones((len(columns), len(columns)))
+        odds[past:, past:] = odds_table(prior, names)
+        score = WithOdds.of(score, odds)
     tier = (0.0,) * past + (1.0,) * len(nodes)
     limits = Constraints(allowed, required, tier, min(MOST_PARENTS, len(table) // 10))
     rng = np.random.default_rng([seed, 41])
-    best = search(score, limits, kicks=KICKS if len(nodes) < 40 else 1, rng=rng)
+    kicks = KICKS if len(nodes) < 40 else 1
+    best = search(score, limits, kicks=kicks, rng=rng, budget=budget.part(0.6))
     out = _class(best, past)
-    points, share = _agreement(score, limits, best, past, rng)
+    points, share = _agreement(score, limits, best, past, rng, budget)
     certain = out & ~out.T & ((points >= AGREED * share) | required[past:, past:])
     linked = out | out.T
     return Within(names, nodes, linked & ~certain.T, share)
@@ -165,20 +183,26 @@ def _class(found: Ordered, past: int) -> Bool[np.ndarray, "n n"]:
 
 
 def _agreement(
-    score: GaussianScore,
+    score: Score,
     limits: Constraints,
     best: Ordered,
     past: int,
     rng: np.random.Generator,
+    budget: Budget,
 ) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
     """Shares of resampled logs in which i → j for certain, and in which i and j are linked."""
     n = len(best.order) - past
     points, links = np.zeros((2, n, n))
+    made = 0
     for again in score.resamples(RESAMPLES, rng):
+        if made and budget.over():
+            budget.cut(f"{made} of {RESAMPLES} resamples of the edges within a row")
+            break
         out = _class(refine(again, limits, best, rng), past)
         points += out & ~out.T
         links += out | out.T
-    return points / RESAMPLES, links / RESAMPLES
+        made += 1
+    return points / made, links / made
 
 
 class Given:

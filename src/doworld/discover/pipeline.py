@@ -6,19 +6,24 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from doworld._core.budget import UNLIMITED, Budget, Seconds
 from doworld._core.errors import DoworldWarning, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Policy, Role, Trajectories
 from doworld.discover.assemble import group_edges, lag_edges, with_required, within_edges
 from doworld.discover.assess import Assessment, assess
+from doworld.discover.account import accounted, required_anew, show
 from doworld.discover.bootstrap import edge_probabilities
+from doworld.discover.conflicts import temporal_conflicts
 from doworld.discover.contemporaneous import Given, leftover, within
 from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
+from doworld.discover.facts import Method, Seen
 from doworld.discover.group import group_tests
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
+from doworld.discover.odds import weighed
 from doworld.discover.prepare import (
     Usable,
     check_count,
@@ -30,7 +35,7 @@ from doworld.discover.prepare import (
 from doworld.discover.static import static_graph
 from doworld.discover.table import complete_rows
 from doworld.discover.threads import one_thread
-from doworld.graph import CausalGraph, Edge, Mark, Prior, Reason, Unidentified
+from doworld.graph import CausalGraph, Conflict, Edge, Mark, Prior, Reason, Unidentified
 
 __all__ = ["discover"]
 
@@ -50,6 +55,9 @@ class _Task:
     fdr: float
     seed: int
     progress: Progress
+    budget: Budget = UNLIMITED
+    seen: Seen = field(default_factory=Seen)
+    conflicts: list[Conflict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unidentified: list[Unidentified] = field(default_factory=list)
 
@@ -79,6 +87,8 @@ class _Task:
             max_lag,
             tuple(self.notes),
             tuple(self.unidentified),
+            conflicts=tuple(self.conflicts),
+            roles=tuple(v.role.value for v in self.log.schema.variables),
         )
 
 
@@ -98,6 +108,8 @@ def discover(
     contemporaneous: bool | None = None,
     fdr: float = 0.01,
     seed: int = 0,
+    budget: float | Budget | None = None,
+    explain: bool = False,
     progress: Progress = QUIET,
 ) -> CausalGraph:
     """Learns which variable acts on which, and after how many rows, from a log.
@@ -115,17 +127,24 @@ def discover(
 
     Args:
         log: episodes, or a static table.
-        prior: required and forbidden edges and tiers, honoured exactly.
+        prior: required and forbidden edges, tiers and groups, honoured exactly, and probabilities,
+            which weigh the tests. Where the data disagree, the graph's ``conflicts`` say so.
         max_lag: the longest lag, in rows; None takes the fewest that prediction asks for.
         contemporaneous: whether to look for edges within a row; None looks where the past leaves
             targets correlated. Static tables have no other edges.
         fdr: the expected share of false edges among those found.
         seed: of the folds and the bootstrap.
+        budget: seconds it may take, or an object that its loops ask (``doworld._core.budget``).
+            When it ends, the best graph so far comes back, and a note says which steps were cut.
+            Linear tests and one order are always made. Where a budget cuts, the same seed need not
+            give the same answer.
+        explain: prints the rule table as it was applied (``graph.choices``).
         progress: shows how far it is.
 
     Returns:
         The graph, with each edge's probability over resampled episodes, its effect and evidence,
-        and notes on every setting that the data decided and every question they forbid. State →
+        and notes on every setting that the data decided and every question they forbid; the first
+        says in two sentences what was chosen and why, ``choices`` has it row by row. State →
         action edges, found at lag 0, describe the policy that wrote the log.
 
     Raises:
@@ -148,13 +167,24 @@ def discover(
     ['push(t-1) --> push(t)', 'push(t-1) --> speed(t)', 'speed(t-1) --> speed(t)']
     """
     prior = prior or Prior()
-    prior.check(log.schema.names)
+    static = log.schema.static
+    prior.check(log.schema.names, static=static)
     _check_settings(fdr, max_lag)
-    task = _Task(log, usable(log), prior, fdr, seed, progress, list(log.notes))
+    clock = Seconds(budget) if isinstance(budget, int | float) else (budget or UNLIMITED)
+    known = usable(log)
     with one_thread():
-        static = log.schema.static
-        graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
-        return _by_environments(task, graph)
+        while True:
+            task = _Task(log, known, prior, fdr, seed, progress, clock, notes=list(log.notes))
+            graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
+            stricter = required_anew(graph, log, prior)
+            if stricter is None:
+                break
+            prior = stricter
+        graph = _by_environments(task, graph)
+    graph = accounted(graph, log, known.names, task.seen, prior, fdr=fdr, budget=clock)
+    if explain:
+        show(graph.choices)
+    return graph
 
 
 def _by_environments(task: _Task, graph: CausalGraph) -> CausalGraph:
@@ -162,7 +192,9 @@ def _by_environments(task: _Task, graph: CausalGraph) -> CausalGraph:
     vague = any(e.lag == 0 and e.mark is Mark.UNDIRECTED for e in graph.links)
     if not vague or len(np.unique(task.log.environment)) < 2:
         return graph
-    return orient_by_changes(graph, task.log, fdr=task.fdr, seed=task.seed)
+    return orient_by_changes(
+        graph, task.log, fdr=task.fdr, seed=task.seed, budget=task.budget
+    )
 
 
 def _check_settings(fdr: float, max_lag: int | None) -> None:
@@ -180,12 +212,15 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
     if max_lag is None:
         shortest = dynamics_block(task.log, task.names, 1, prior.allows, seed=task.seed)
         check_rows(shortest, task.log, 1)
-        choice = choose_lag(task.log, task.names, prior.allows, seed=task.seed)
+        part = task.budget.part(0.25)
+        choice = choose_lag(task.log, task.names, prior.allows, seed=task.seed, budget=part)
         max_lag = max(choice.lags, *(p[2] for p in prior.required if len(p) == 3), 1)
         task.notes.append(choice.note)
+        task.seen.lags_chosen = True
+    task.seen.lags = max_lag
     _check_required(prior, task.log, max_lag)
     ordered = None
-    if contemporaneous is not False:
+    if contemporaneous is not False and not task.budget.over():
         ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
     found = _assessments(task, max_lag, ordered)
     return _graph(task, found, max_lag, _within(task, found, contemporaneous), ordered)
@@ -230,7 +265,8 @@ def _assessments(task: _Task, max_lag: int, ordered: Discrete | None) -> list[_F
             [prior.requires(c.name, t.name, c.lag) for t in clean.targets] for c in clean.candidates
         ]
         required = np.array(wanted, bool).reshape(len(clean.candidates), len(clean.targets))
-        assessment = assess(clean, required, track)
+        assessment = assess(clean, required, track, task.budget.part(0.6))
+        task.seen.watch(clean, assessment)
         found.append(_Found(clean, assessment))
         task.forbid(twins)
         if block is policy:
@@ -264,7 +300,10 @@ def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[
     wanted = any(len(p) == 3 and p[2] == 0 for p in task.prior.required)
     if asked is False or first is None:
         return [], []
-    strongest = leftover(first.assessment, first.block)
+    if task.budget.over() and not wanted:
+        task.budget.cut("no look for edges within a row")
+        return [], []
+    strongest = task.seen.leftover = leftover(first.assessment, first.block)
     if not asked and not wanted and strongest < LEAST_LINK:
         task.notes.append("no edges within a row: the past leaves the states uncorrelated.")
         return [], []
@@ -273,9 +312,14 @@ def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[
             f"edges within a row were looked for: the past leaves states correlated (up to "
             f"{strongest:.2f}). An unobserved common cause may look the same."
         )
-    links = within(first.block, first.assessment, task.log.schema, task.prior, seed=task.seed)
+    task.seen.within = True
+    schema, part = task.log.schema, task.budget.part(0.8)
+    links = within(
+        first.block, first.assessment, schema, task.prior, seed=task.seed, budget=part
+    )
     given = Given(first.block, links)
-    kept, doubtful = within_edges(links, given.tests(), len(first.block.outcomes), task.fdr)
+    rows = len(first.block.outcomes)
+    kept, doubtful = within_edges(links, given.tests(), rows, task.fdr, task.prior)
     given.correct(first.assessment, links.only(kept))
     return kept, doubtful
 
@@ -287,13 +331,20 @@ def _graph(
     within: tuple[list[Edge], list[Edge]],
     ordered: Discrete | None,
 ) -> CausalGraph:
-    groups = [group_tests(f.block) for f in found]
+    groups = [group_tests(f.block, task.budget) for f in found]
+    p_values = [f.assessment.tests.p_value for f in found]
+    weights, group_weights = weighed(task.prior, [f.block for f in found], p_values, groups)
     every = np.concatenate(
         [np.zeros(0)]
-        + [f.assessment.tests.p_value.ravel() for f in found]
-        + [np.array([g.p_value for g in own]) for own in groups]
+        + [(p / w).ravel() for p, w in zip(p_values, weights, strict=True)]
+        + [
+            np.array([g.p_value for g in own]) / w
+            for own, w in zip(groups, group_weights, strict=True)
+        ]
     )
-    cut = benjamini_hochberg(every, task.fdr)
+    cut = task.seen.cut = benjamini_hochberg(every, task.fdr)
+    task.seen.tests = int(np.isfinite(every).sum())
+    task.seen.skipped = sum(int((~f.block.allowed).sum()) for f in found)
     if len(every):
         task.notes.append(
             f"{int(np.isfinite(every).sum())} candidate edges tested; p ≤ {cut:.2g} holds the "
@@ -301,15 +352,18 @@ def _graph(
         )
     kept, doubtful = within
     if ordered:
+        task.seen.method = Method.LEVERS
+        task.seen.tests += len(ordered.edges) + len(ordered.doubtful)
         kept, doubtful = kept + list(ordered.edges), doubtful + list(ordered.doubtful)
         task.notes.extend(ordered.notes)
     schema = task.log.schema
     unknown = schema.policy is Policy.UNKNOWN
     levers = frozenset(schema.of(Role.ACTION)) if unknown else frozenset()
-    for f, own in zip(found, groups, strict=True):
-        chance = edge_probabilities(f.assessment.tests, cut, seed=task.seed)
-        sure, unsure = lag_edges(f.assessment.tests, chance, cut)
-        more = group_edges(f.assessment.tests, own, sure, cut, levers=levers)
+    for f, own, w, g in zip(found, groups, weights, group_weights, strict=True):
+        tests = replace(f.assessment.tests, weight=w)
+        chance = edge_probabilities(tests, cut, seed=task.seed)
+        sure, unsure = lag_edges(tests, chance, cut)
+        more = group_edges(tests, own, sure, (cut * g).tolist(), levers=levers)
         taken = {(e.source, e.target, e.lag) for e in more}
         unsure = [e for e in unsure if (e.source, e.target, e.lag) not in taken]
         kept, doubtful = kept + sure + more, doubtful + unsure
@@ -320,6 +374,8 @@ def _graph(
                 "resamples; it is not among the edges whose false share is held."
             )
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
+    pairs = [(f.block, f.assessment) for f in found]
+    task.conflicts.extend(temporal_conflicts(pairs, kept, task.prior, rate=task.fdr))
     graph = task.graph(kept, doubtful, max_lag)
     return replace(graph, local=ordered.local) if ordered else graph
 
@@ -329,7 +385,18 @@ def _static(task: _Task) -> CausalGraph:
     log, prior = task.log, task.prior
     check_count(len(complete_rows(log, task.names)), log, 0)
     task.forbid(task.usable.unidentified)
-    found = static_graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
+    found = static_graph(
+        log,
+        task.names,
+        prior,
+        fdr=task.fdr,
+        seed=task.seed,
+        budget=task.budget,
+        progress=task.progress,
+    )
+    task.seen.method, task.seen.rows = Method.TABLE, len(complete_rows(log, task.names))
+    task.seen.tests, task.seen.skipped, task.seen.cut = found.tests, found.skipped, found.cut
+    task.conflicts.extend(found.conflicts)
     task.forbid(found.unidentified)
     task.notes.extend(found.notes)
     kept, doubtful = with_required(list(found.edges), list(found.doubtful), prior, static=True)

@@ -26,6 +26,7 @@ class EdgeTests:
         influence: each unit's contribution to ``score``; the score of a resampled log is
             score + Σ (times drawn − 1) · influence. No units where it was too large to keep.
         test: the name of the test, by target.
+        weight: of each test by prior odds, 1 on average; p-values count as p/weight.
     """
 
     block: Block
@@ -37,6 +38,7 @@ class EdgeTests:
     effect: Float[np.ndarray, "candidates targets"]
     influence: Float[np.ndarray, "units candidates targets"]
     test: list[str]
+    weight: Float[np.ndarray, "candidates targets"]
 
 
 def empty_table(block: Block, test: str) -> EdgeTests:
@@ -53,4 +55,5 @@ def empty_table(block: Block, test: str) -> EdgeTests:
         effect=np.full(shape, np.nan),
         influence=np.zeros((size, *shape), np.float32),
         test=[test] * shape[1],
+        weight=np.ones(shape),
     )
