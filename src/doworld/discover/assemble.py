@@ -45,7 +45,7 @@ def _edge(tests: EdgeTests, probability: np.ndarray, i: int, t: int) -> Edge:
             test=tests.test[t],
             statistic=float(tests.statistic[i, t]),
             p_value=float(tests.p_value[i, t]),
-            rows=len(block.outcomes),
+            rows=int(tests.rows[i, t]),
             note=f"removes {float(tests.gain[i, t]):.2g} of the variance left without it"
             + weight_note(float(tests.weight[i, t])),
         ),
@@ -112,7 +112,6 @@ def group_edges(
 def within_edges(
     links: Within,
     tests: Mapping[tuple[int, int], RowTest],
-    rows: int,
     rate: float,
     prior: Prior,
 ) -> tuple[list[Edge], list[Edge]]:
@@ -139,7 +138,7 @@ def within_edges(
         free = bool(links.out[j, i])
         note = "direction open: the data cannot tell it" if free else ""
         note += weight_note(float(weight[i, j]))
-        proof = Evidence(WITHIN_TEST, test.score, test.p_value, rows, note)
+        proof = Evidence(WITHIN_TEST, test.score, test.p_value, test.rows, note)
         mark = Mark.UNDIRECTED if free else Mark.DIRECTED
         chance = float(links.share[i, j])
         edge = Edge(links.names[i], links.names[j], 0, mark, chance, test.effect, proof)

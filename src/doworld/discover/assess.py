@@ -15,6 +15,7 @@ from doworld.discover.elimination import Elimination, eliminate
 from doworld.discover.fits import LEAST_GAIN, Fit, fit_targets, least_gain, outcome_of
 from doworld.discover.heldout import NOISE_FREE, nested_test
 from doworld.discover.linear import PartialTests, normal_score, partial_tests, standardise
+from doworld.discover.observed import observe
 from doworld.discover.results import EdgeTests, empty_table
 from doworld.discover.selection import selected_tests
 
@@ -69,6 +70,9 @@ def assess(
         for t in targets:
             own = [at.index(c) for c in block.targets[t].columns]
             unexplained[t] = float((tests.residual[:, own] ** 2).mean())
+        if block.holes is not None:
+            track.advance(len(targets), budget.words())
+            continue  # bent models of completed rows would be judged by values never seen
         if budget.over():
             _cut(budget, [block.targets[t].name for t in targets])
             continue
@@ -85,6 +89,7 @@ def assess(
             residual[:, list(block.targets[t].columns)] = found.residual
             unexplained[t], linear[t] = found.unexplained, False
         track.advance(len(targets), budget.words())
+    observe(block, table)
     return Assessment(table, residual, unexplained, linear)
 
 

@@ -40,6 +40,7 @@ class RowTest:
     score: float
     p_value: float
     effect: float
+    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,9 +220,8 @@ class Given:
             near = np.flatnonzero(self.links.out[:, j]).tolist()
             for k, i in enumerate(near):
                 table, at = self._table(j, near), (len(self.block.candidates) + k, 0)
-                out[i, j] = RowTest(
-                    float(table.score[at]), float(table.p_value[at]), float(table.effect[at])
-                )
+                found = (float(v[at]) for v in (table.score, table.p_value, table.effect))
+                out[i, j] = RowTest(*found, rows=int(table.rows[at]))
         return out
 
     def correct(self, found: Assessment, links: Within) -> None:
@@ -249,13 +249,21 @@ class Given:
         block = self.block
         inputs, candidates = [block.inputs], list(block.candidates)
         width = block.inputs.shape[1]
+        seen = [] if block.holes is None else [block.holes[:, :width]]
         for i in near:
             own = block.targets[self.links.nodes[i]]
             inputs.append(block.outcomes[:, list(own.columns)])
+            if block.holes is not None:
+                at = block.inputs.shape[1]
+                seen.append(block.holes[:, [at + c for c in own.columns]])
             columns = tuple(range(width, width + len(own.columns)))
             candidates.append(Candidate(own.name, 0, columns))
             width += len(own.columns)
         wider = block.for_target(target, np.concatenate(inputs, 1), tuple(candidates))
+        if block.holes is not None:
+            own = [block.inputs.shape[1] + c for c in block.targets[target].columns]
+            holes = np.concatenate([*seen, block.holes[:, own]], 1)
+            wider = replace(wider, holes=holes)
         required = np.zeros((len(candidates), 1), bool)
         return assess(wider, required, Quiet().task("", 1)).tests
 
@@ -265,7 +273,7 @@ def _weaker(table: EdgeTests, versions: list[EdgeTests], target: int, block: Blo
     rows = np.arange(len(block.candidates))
     p = np.stack([np.nan_to_num(v.p_value[rows, 0], nan=1.0) for v in versions])
     worst = p.argmax(0)
-    for name in ("score", "statistic", "p_value", "gain", "least_gain", "effect"):
+    for name in ("score", "statistic", "p_value", "gain", "least_gain", "effect", "rows"):
         every = np.stack([getattr(v, name)[rows, 0] for v in versions])
         getattr(table, name)[rows, target] = every[worst, rows]
     if table.influence.size and all(v.influence.size for v in versions):

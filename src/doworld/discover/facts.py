@@ -51,6 +51,7 @@ class Seen:
             (self.linear if straight else self.bent).append(target.name)
         self.unexplained += found.unexplained.tolist()
         self.rows = max(self.rows, len(block.outcomes))
+        self.testwise |= block.holes is not None
         self.selected |= any(t.startswith(SELECTED_TEST) for t in found.tests.test)
         columns = [t.name for t in block.targets for _ in t.columns]
         p, worst = drift(found.residual, columns)
@@ -173,7 +174,7 @@ def facts_of(
         ties=_ties(log, names),
         bent=len(seen.bent),
         targets=len(seen.linear) + len(seen.bent),
-        noise=float(np.median(left)) if left else float("nan"),
+        noise=float(np.nanmedian(left)) if np.isfinite(left).any() else float("nan"),
         exact=sum(v < 1e-6 for v in left),
         drift=seen.drift,
         drifting=seen.drifting,

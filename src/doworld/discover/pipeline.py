@@ -33,7 +33,7 @@ from doworld.discover.prepare import (
     usable,
 )
 from doworld.discover.static import static_graph
-from doworld.discover.table import complete_rows
+from doworld.discover.table import rows_of
 from doworld.discover.threads import one_thread
 from doworld.graph import CausalGraph, Conflict, Edge, Mark, Prior, Reason, Unidentified
 
@@ -318,8 +318,7 @@ def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[
         first.block, first.assessment, schema, task.prior, seed=task.seed, budget=part
     )
     given = Given(first.block, links)
-    rows = len(first.block.outcomes)
-    kept, doubtful = within_edges(links, given.tests(), rows, task.fdr, task.prior)
+    kept, doubtful = within_edges(links, given.tests(), task.fdr, task.prior)
     given.correct(first.assessment, links.only(kept))
     return kept, doubtful
 
@@ -383,7 +382,8 @@ def _graph(
 def _static(task: _Task) -> CausalGraph:
     """A table of independent rows: the best order of its variables, contexts exogenous."""
     log, prior = task.log, task.prior
-    check_count(len(complete_rows(log, task.names)), log, 0)
+    rows, holes = rows_of(log, task.names)
+    check_count(len(rows), log, 0)
     task.forbid(task.usable.unidentified)
     found = static_graph(
         log,
@@ -394,7 +394,8 @@ def _static(task: _Task) -> CausalGraph:
         budget=task.budget,
         progress=task.progress,
     )
-    task.seen.method, task.seen.rows = Method.TABLE, len(complete_rows(log, task.names))
+    task.seen.method, task.seen.rows = Method.TABLE, len(rows)
+    task.seen.testwise = holes is not None
     task.seen.tests, task.seen.skipped, task.seen.cut = found.tests, found.skipped, found.cut
     task.conflicts.extend(found.conflicts)
     task.forbid(found.unidentified)

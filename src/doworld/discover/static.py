@@ -13,6 +13,7 @@ from doworld._core.progress import Progress, Quiet, Track
 from doworld.data import Policy, Role, Schema, Trajectories
 from doworld.discover.conflicts import Doubt, doubts_to_conflicts
 from doworld.discover.multiplicity import benjamini_hochberg
+from doworld.discover.observed import OBSERVED_TEST, Observed
 from doworld.discover.odds import WithOdds, odds_table, pair_odds
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.scores import GaussianScore, Score, Strength, bits
@@ -122,7 +123,8 @@ def static_graph(
     """
     table = table_of(log, names)
     limits = _constraints(table, log.schema, prior)
-    score = score_of(table, fdr)
+    plain = score_of(table, fdr)
+    score: Score = plain if table.holes is None else Observed(plain, table.holes)
     rng = np.random.default_rng(seed)
     odds = odds_table(prior, table.names)
     priced = WithOdds.of(score, odds) if prior.chances else score
@@ -330,7 +332,10 @@ def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
     test = found.tests.get((i, j)) or found.score.test(j, parents, i)
     note = "" if directed else "direction open: the data cannot tell it"
     source, target = found.table.names[i], found.table.names[j]
-    proof = Evidence(_test_name(found), test.statistic, test.p_value, len(found.table.values), note)
+    rows = len(found.table.values)
+    if isinstance(found.score, Observed):
+        rows = found.score.rows(j, parents, i)
+    proof = Evidence(_test_name(found), test.statistic, test.p_value, rows, note)
     share = found.points[i, j] if directed else found.linked[i, j]
     mark = Mark.DIRECTED if directed else Mark.UNDIRECTED
     if not directed:
@@ -339,6 +344,8 @@ def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
 
 
 def _test_name(found: _Found) -> str:
+    if found.table.holes is not None:
+        return OBSERVED_TEST
     if not isinstance(found.score, GaussianScore):
         return LEVELS
     wide = found.score.correlation.shape[0] > len(found.table.names)
