@@ -19,6 +19,8 @@ Out = Annotated[str, typer.Option("--out", help="Folder for the model.", metavar
 GraphFile = Annotated[
     str | None, typer.Option("--graph", help="Follow this graph (JSON).", metavar="FILE")
 ]
+
+
 def register(app: typer.Typer) -> None:
     """Adds the command to the application."""
     app.command("learn")(learn)

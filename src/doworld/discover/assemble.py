@@ -68,9 +68,10 @@ def group_edges(
     """Edges from sources that matter although none of their lags passed alone.
 
     The edge stands at the lag with the largest statistic; which lag it is stays open. ``levers``
-    are actions of an unknown policy; ``cuts`` the p-value up to which each group counts. A feedback controller hides what its action does, because the
-    action is nearly a function of the states beside it; such an edge is kept, with its probability,
-    where held-out loss speaks for it in at least every other resample.
+    are actions of an unknown policy; ``cuts`` the p-value up to which each group counts. A feedback
+    controller hides what its action does, because the action is nearly a function of the states
+    beside it; such an edge is kept, with its probability, where held-out loss speaks for it in at
+    least every other resample.
     """
     block = tests.block
     found = {(e.source, e.target) for e in sure}

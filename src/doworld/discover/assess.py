@@ -15,6 +15,7 @@ from doworld.discover.elimination import Elimination, eliminate
 from doworld.discover.fits import LEAST_GAIN, Fit, fit_targets, least_gain, outcome_of
 from doworld.discover.heldout import NOISE_FREE, nested_test
 from doworld.discover.linear import PartialTests, normal_score, partial_tests, standardise
+from doworld.discover.many_levels import by_strata, crowded_targets
 from doworld.discover.observed import observe
 from doworld.discover.results import EdgeTests, empty_table
 from doworld.discover.selection import selected_tests
@@ -57,7 +58,13 @@ def assess(
     unexplained = np.ones(len(block.targets))
     linear = np.ones(len(block.targets), bool)
     groups: dict[bytes, list[int]] = {}
-    for t in range(len(block.targets)):
+    crowded = [] if block.scalar else crowded_targets(block)
+    if crowded:
+        by_strata(block, table, crowded)
+        # with as many levels as that nothing is left to look for links within the row
+        unexplained[crowded] = np.nan
+        track.advance(len(crowded), budget.words())
+    for t in (t for t in range(len(block.targets)) if t not in crowded):
         groups.setdefault(block.allowed[:, t].tobytes(), []).append(t)
     for targets in groups.values():
         kept = np.flatnonzero(block.allowed[:, targets[0]]).tolist()

@@ -82,9 +82,7 @@ def doubts_to_conflicts(
             kind = Disagreement.UNLIKELY
         if kind is not None:
             note = _note(kind, d, power)
-            out.append(
-                Conflict(d.source, d.target, d.lag, kind, d.p_value, d.effect, power, note)
-            )
+            out.append(Conflict(d.source, d.target, d.lag, kind, d.p_value, d.effect, power, note))
     return tuple(out)
 
 
@@ -109,9 +107,7 @@ def _note(kind: Disagreement, d: Doubt, power: float) -> str:
     )
 
 
-def _doubts(
-    block: Block, found: Assessment, links: list[Edge], prior: Prior
-) -> Iterable[Doubt]:
+def _doubts(block: Block, found: Assessment, links: list[Edge], prior: Prior) -> Iterable[Doubt]:
     """The tests of all edges of one block that the prior speaks of."""
     at = {(c.name, c.lag): i for i, c in enumerate(block.candidates)}
     inside = {t.name: t for t in block.targets}
@@ -148,7 +144,9 @@ def _speaks(prior: Prior, cause, target: str) -> bool:
 
 
 def partial_correlation(
-    x: Float[np.ndarray, "rows a"], y: Float[np.ndarray, "rows b"], given: Float[np.ndarray, "rows k"]
+    x: Float[np.ndarray, "rows a"],
+    y: Float[np.ndarray, "rows b"],
+    given: Float[np.ndarray, "rows k"],
 ) -> tuple[float, float]:
     """The smallest p-value over pairs of columns times their number, and that pair's correlation.
 

@@ -193,7 +193,8 @@ def _assemble(
     )
     found = tuple(Target(name, effects.add(name, 0)) for name in targets)
     inputs, outcomes = causes.table(), effects.table()
-    whole, holes = np.isfinite(inputs).all(1) & np.isfinite(outcomes).all(1), None
+    whole = np.asarray(np.isfinite(np.concatenate([inputs, outcomes], 1)).all(1))
+    holes = None
     if log.missing.any() and (some := _worth_completing(log, inputs, outcomes, whole)) is not None:
         whole = some
         holes = np.concatenate([inputs, outcomes], 1)[whole]
@@ -219,7 +220,7 @@ def _worth_completing(
     log: Trajectories, inputs: np.ndarray, outcomes: np.ndarray, whole: np.ndarray
 ) -> Bool[np.ndarray, " rows"] | None:
     """The rows to complete, where few are complete and every two numbers were seen together."""
-    some = np.isfinite(outcomes).any(1)
+    some: np.ndarray = np.asarray(np.isfinite(outcomes).any(1))
     numbers = all(v.kind is not Kind.CATEGORICAL for v in log.schema.variables)
     if not numbers or not FEWEST_TOGETHER <= some.sum() <= MOST_COMPLETED:
         return None

@@ -12,6 +12,7 @@ from doworld.data import Kind, Policy, Role, Trajectories
 from doworld.data.freedom import freedom
 from doworld.discover.assess import SELECTED_TEST, Assessment
 from doworld.discover.design import Block
+from doworld.discover.linear import standardise
 
 __all__ = ["Facts", "Method", "Seen", "drift", "facts_of"]
 
@@ -54,16 +55,22 @@ class Seen:
         self.testwise |= block.holes is not None
         self.selected |= any(t.startswith(SELECTED_TEST) for t in found.tests.test)
         columns = [t.name for t in block.targets for _ in t.columns]
-        p, worst = drift(found.residual, columns)
+        changes, _ = standardise(block.outcomes - block.before)
+        p, worst = drift(found.residual, changes - found.residual, columns)
         if np.isnan(self.drift) or p < self.drift:
             self.drift, self.drifting = p, worst
 
 
-def drift(residual: Float[np.ndarray, "rows outcomes"], names: Sequence[str]) -> tuple[float, str]:
+def drift(
+    residual: Float[np.ndarray, "rows outcomes"],
+    fitted: Float[np.ndarray, "rows outcomes"],
+    names: Sequence[str],
+) -> tuple[float, str]:
     """Whether what models leave differs between the first and the second half of the rows.
 
-    Welch's t-test of the means of e and of e² (trimmed at three standard deviations) for each
-    column, the smallest p-value times the number of tests (Bonferroni); and whose it is.
+    Welch's t-test of the means of e, e² and e·f, which levels, noise and answers move, for each
+    column (residual e and fitted f, trimmed at three standard deviations), the smallest p-value
+    times the number of tests (Bonferroni); and whose it is.
     """
     n = len(residual) // 2
     if n < 20 or not len(names):
@@ -71,7 +78,9 @@ def drift(residual: Float[np.ndarray, "rows outcomes"], names: Sequence[str]) ->
     scale = residual.std(0)
     live = scale > 1e-12
     e = np.clip(residual / np.where(live, scale, 1.0), -3, 3)
-    both = np.concatenate([e, e**2], 1)
+    size = fitted.std(0)
+    f = np.clip(fitted / np.where(size > 1e-12, size, 1.0), -3, 3)
+    both = np.concatenate([e, e**2, e * f], 1)
     one, other = both[:n], both[n:]
     gap = one.mean(0) - other.mean(0)
     error = np.sqrt(one.var(0) / len(one) + other.var(0) / len(other))

@@ -55,7 +55,9 @@ def completed(
     return out * scale + centre
 
 
-def _patterns(z: Float[np.ndarray, "rows columns"]) -> list[tuple[Int[np.ndarray, " r"], np.ndarray]]:
+def _patterns(
+    z: Float[np.ndarray, "rows columns"],
+) -> list[tuple[Int[np.ndarray, " r"], np.ndarray]]:
     """The rows with each pattern of holes, those without left out."""
     holes = ~np.isfinite(z)
     packed = np.packbits(holes, axis=1)
@@ -65,7 +67,9 @@ def _patterns(z: Float[np.ndarray, "rows columns"]) -> list[tuple[Int[np.ndarray
     return [(p, holes[first[k]]) for k, p in enumerate(parts) if holes[first[k]].any()]
 
 
-def _given(square: np.ndarray, seen: np.ndarray, holes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _given(
+    square: np.ndarray, seen: np.ndarray, holes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights of what is seen, and the covariance of what is not, given it."""
     among = square[np.ix_(seen, seen)] + RIDGE * np.eye(int(seen.sum()))
     cross = square[np.ix_(seen, holes)]
@@ -85,7 +89,9 @@ def _estimated(z: Float[np.ndarray, "rows columns"]) -> tuple[np.ndarray, np.nda
         for rows, holes in patterns:
             seen = ~holes
             weight, left = _given(square, seen, holes)
-            filled[np.ix_(rows, holes)] = mean[holes] + (filled[np.ix_(rows, seen)] - mean[seen]) @ weight
+            filled[np.ix_(rows, holes)] = (
+                mean[holes] + (filled[np.ix_(rows, seen)] - mean[seen]) @ weight
+            )
             spread[np.ix_(holes, holes)] += len(rows) * left
         mean = filled.mean(0)
         centred = filled - mean

@@ -46,12 +46,8 @@ class Observed:
 
     def test(self, target: int, given: int, parent: int) -> Strength:
         """Test-wise deletion; a test with too few rows finds nothing."""
-        effect, t, p, _ = observed_test(self.holes, parent, target, bits(given), FEWEST)
-        return Strength(0.0, 1.0, 0.0) if np.isnan(p) else Strength(t, p, effect)
-
-    def rows(self, target: int, given: int, parent: int) -> int:
-        """The rows of that test."""
-        return int(np.isfinite(self.holes[:, [target, parent, *bits(given)]]).all(1).sum())
+        effect, t, p, rows = observed_test(self.holes, parent, target, bits(given), FEWEST)
+        return Strength(0.0, 1.0, 0.0, rows) if np.isnan(p) else Strength(t, p, effect, rows)
 
     def resamples(self, count: int, rng: np.random.Generator) -> Iterator[Score]:
         """Resamples of the completed table."""

@@ -48,11 +48,15 @@ def weighed(
         return ones, [np.ones(len(g)) for g in groups]
     cells, wide = [], []
     for block, own in zip(blocks, groups, strict=True):
-        odds = [[prior.odds(c.name, t.name, c.lag) for t in block.targets] for c in block.candidates]
+        odds = [
+            [prior.odds(c.name, t.name, c.lag) for t in block.targets] for c in block.candidates
+        ]
         table = _kept(np.array(odds, float).reshape(len(block.candidates), len(block.targets)))
         cells.append(table)
-        lags = {n: [i for i, c in enumerate(block.candidates) if c.name == n] for n in
-                {g.source for g in own}}
+        lags = {
+            n: [i for i, c in enumerate(block.candidates) if c.name == n]
+            for n in {g.source for g in own}
+        }
         wide.append(np.array([table[lags[g.source], g.target].mean() for g in own]))
     made = [t[np.isfinite(p)] for t, p in zip(cells, p_values, strict=True)]
     mean = float(np.concatenate([*made, *wide]).mean()) if any(map(len, (*made, *wide))) else 1.0

@@ -185,9 +185,7 @@ def _mask(members: Sequence[int]) -> int:
     return sum(1 << i for i in members)
 
 
-def _candidates(
-    score: Score, constraints: Constraints, budget: Budget = UNLIMITED
-) -> list[int]:
+def _candidates(score: Score, constraints: Constraints, budget: Budget = UNLIMITED) -> list[int]:
     """Candidate parents: the strongest alone, and the Markov blanket by forward selection.
 
     What is related neither to the target nor to one of those taken cannot be in the blanket. One of

@@ -1,7 +1,7 @@
 """From a log to a causal graph."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,12 +10,18 @@ from doworld._core.budget import UNLIMITED, Budget, Seconds
 from doworld._core.errors import DoworldWarning, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Policy, Role, Trajectories
+from doworld.discover.account import accounted, required_anew, show
 from doworld.discover.assemble import group_edges, lag_edges, with_required, within_edges
 from doworld.discover.assess import Assessment, assess
-from doworld.discover.account import accounted, required_anew, show
 from doworld.discover.bootstrap import edge_probabilities
 from doworld.discover.conflicts import temporal_conflicts
 from doworld.discover.contemporaneous import Given, leftover, within
+from doworld.discover.copies import (
+    copied_edges,
+    copy_fact,
+    nearly_determined,
+    state_copies,
+)
 from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
@@ -30,8 +36,10 @@ from doworld.discover.prepare import (
     check_rows,
     deterministic_actions,
     independent,
+    lonely,
     usable,
 )
+from doworld.discover.stand_ins import stand_ins
 from doworld.discover.static import static_graph
 from doworld.discover.table import rows_of
 from doworld.discover.threads import one_thread
@@ -78,8 +86,21 @@ class _Task:
             if fact.reason in SERIOUS and not (given and fact.reason is Reason.CONSTANT):
                 warnings.warn(fact.note, DoworldWarning, stacklevel=5)
 
-    def graph(self, kept: list[Edge], doubtful: list[Edge], max_lag: int) -> CausalGraph:
-        """The graph of these edges, with all that was noted."""
+    def graph(
+        self,
+        kept: list[Edge],
+        doubtful: list[Edge],
+        max_lag: int,
+        blocks: Sequence[Block] = (),
+    ) -> CausalGraph:
+        """The graph of these edges, with all that was noted; near repetitions are doubtful too."""
+        said = [f.variable for f in self.unidentified]
+        near = nearly_determined(self.log, self.names, said)
+        self.unidentified.extend(near)
+        self.notes.extend(f.note for f in near)
+        known = {(e.source, e.target, e.lag) for e in doubtful}
+        more = stand_ins(blocks, kept, near, self.prior, self.seen.cut)
+        doubtful = doubtful + [e for e in more if (e.source, e.target, e.lag) not in known]
         return CausalGraph(
             self.log.schema.names,
             tuple(kept),
@@ -172,15 +193,23 @@ def discover(
     _check_settings(fdr, max_lag)
     clock = Seconds(budget) if isinstance(budget, int | float) else (budget or UNLIMITED)
     known = usable(log)
+    copies = () if static else state_copies(log, known.names)
+    gone = {copy for copy, _ in copies}
+    facts = tuple(copy_fact(*pair) for pair in copies)
+    names = tuple(n for n in known.names if n not in gone)
+    known = Usable(names, (*known.unidentified, *facts))
     with one_thread():
         while True:
-            task = _Task(log, known, prior, fdr, seed, progress, clock, notes=list(log.notes))
+            notes = [*log.notes, *lonely(log)]
+            task = _Task(log, known, prior, fdr, seed, progress, clock, notes=notes)
             graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
             stricter = required_anew(graph, log, prior)
             if stricter is None:
                 break
             prior = stricter
         graph = _by_environments(task, graph)
+    more = copied_edges(copies, graph.links, prior, task.seen.rows)
+    graph = replace(graph, links=(*graph.links, *more))
     graph = accounted(graph, log, known.names, task.seen, prior, fdr=fdr, budget=clock)
     if explain:
         show(graph.choices)
@@ -192,9 +221,7 @@ def _by_environments(task: _Task, graph: CausalGraph) -> CausalGraph:
     vague = any(e.lag == 0 and e.mark is Mark.UNDIRECTED for e in graph.links)
     if not vague or len(np.unique(task.log.environment)) < 2:
         return graph
-    return orient_by_changes(
-        graph, task.log, fdr=task.fdr, seed=task.seed, budget=task.budget
-    )
+    return orient_by_changes(graph, task.log, fdr=task.fdr, seed=task.seed, budget=task.budget)
 
 
 def _check_settings(fdr: float, max_lag: int | None) -> None:
@@ -278,8 +305,13 @@ def _assessments(task: _Task, max_lag: int, ordered: Discrete | None) -> list[_F
 
 
 def _model_notes(block: Block, found: Assessment) -> list[str]:
-    bent = [t.name for t, linear in zip(block.targets, found.linear, strict=True) if not linear]
-    straight = [t.name for t, linear in zip(block.targets, found.linear, strict=True) if linear]
+    judged = [
+        (t.name, bool(linear))
+        for t, linear, left in zip(block.targets, found.linear, found.unexplained, strict=True)
+        if not np.isnan(left)  # what has too many levels was not modelled
+    ]
+    bent = [name for name, linear in judged if not linear]
+    straight = [name for name, linear in judged if linear]
     notes = []
     if straight:
         notes.append(
@@ -314,9 +346,7 @@ def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[
         )
     task.seen.within = True
     schema, part = task.log.schema, task.budget.part(0.8)
-    links = within(
-        first.block, first.assessment, schema, task.prior, seed=task.seed, budget=part
-    )
+    links = within(first.block, first.assessment, schema, task.prior, seed=task.seed, budget=part)
     given = Given(first.block, links)
     kept, doubtful = within_edges(links, given.tests(), task.fdr, task.prior)
     given.correct(first.assessment, links.only(kept))
@@ -375,7 +405,7 @@ def _graph(
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
     pairs = [(f.block, f.assessment) for f in found]
     task.conflicts.extend(temporal_conflicts(pairs, kept, task.prior, rate=task.fdr))
-    graph = task.graph(kept, doubtful, max_lag)
+    graph = task.graph(kept, doubtful, max_lag, [f.block for f in found])
     return replace(graph, local=ordered.local) if ordered else graph
 
 

@@ -91,9 +91,16 @@ RULES = (
     Rule(Question.KINDS, _always, "numbers as they are", "no variable is categorical", _KINDS),
     Rule(
         Question.SIZE,
-        lambda f: f.selected,
+        lambda f: f.selected and f.variables < f.complete,
         "parents are selected first, then every candidate is tested given them",
         "there are more candidates than the {complete} rows can be asked about all at once",
+        ("rows", "episodes", "variables", "idle", "complete"),
+    ),
+    Rule(
+        Question.SIZE,
+        lambda f: f.variables >= f.complete,
+        "at most a few causes of each variable, and weak edges will be missed",
+        "there are {variables} variables on {complete} usable rows",
         ("rows", "episodes", "variables", "idle", "complete"),
     ),
     Rule(

@@ -11,14 +11,13 @@ from doworld._core.budget import UNLIMITED, Budget
 from doworld._core.errors import GraphError
 from doworld._core.progress import Progress, Quiet, Track
 from doworld.data import Policy, Role, Schema, Trajectories
-from doworld.discover.conflicts import Doubt, doubts_to_conflicts
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.observed import OBSERVED_TEST, Observed
 from doworld.discover.odds import WithOdds, odds_table, pair_odds
 from doworld.discover.permutation import Constraints, Ordered, refine, search
-from doworld.discover.scores import GaussianScore, Score, Strength, bits
+from doworld.discover.scores import GaussianScore, MultinomialScore, Score, Strength, bits
+from doworld.discover.static_conflicts import static_conflicts
 from doworld.discover.table import Table, score_of, table_of
-from doworld.discover.turned import turned
 from doworld.graph import Conflict, Edge, Evidence, Mark, Prior, Reason, Unidentified
 from doworld.graph.equivalence import equivalence_class
 
@@ -43,8 +42,8 @@ LEVELS = "X² within strata of the other parents; effect: share of the strongest
 class StaticGraph:
     """What a static table shows: edges, doubtful edges, notes, and what it cannot say.
 
-    ``tests``, ``skipped`` and ``cut`` are how many pairs were tested, how many prior knowledge rules
-    out, and the p-value up to which a test counts.
+    ``tests``, ``skipped`` and ``cut`` are how many pairs were tested, how many prior knowledge
+    rules out, and the p-value up to which a test counts.
     """
 
     edges: tuple[Edge, ...]
@@ -135,18 +134,29 @@ def static_graph(
     dag = limits.required.copy()
     for (i, j), test in tests.items():
         dag[i, j] |= test.p_value <= cut * weight[i, j]
+    nothing = np.zeros(dag.shape)
     found = _Found(
-        log.schema, table, score, odds, limits, ordered, tests, cut, dag, *np.zeros((2, *dag.shape))
+        log.schema, table, score, odds, limits, ordered, tests, cut, dag, nothing, nothing
     )
     track = progress.task("resampling", total=RESAMPLES)
     linked, points = _resampled(priced, found, rng, budget, track)
     found = replace(found, linked=linked, points=points)
     edges, doubtful = _edges(found)
-    barred = ~_allowed(table.names, log.schema, Prior())
+    free = _allowed(table.names, log.schema, Prior())
     return StaticGraph(
-        conflicts=_conflicts(found, prior, fdr, budget),
+        conflicts=static_conflicts(
+            score,
+            limits,
+            free,
+            ordered,
+            table.names,
+            rows=len(table.values),
+            prior=prior,
+            rate=fdr,
+            budget=budget,
+        ),
         tests=_pairs(limits),
-        skipped=int(np.triu(~(barred & barred.T), 1).sum()) - _pairs(limits),
+        skipped=int(np.triu(free | free.T, 1).sum()) - _pairs(limits),
         cut=cut,
         edges=(*edges, *_copy_edges(table, log.schema, prior)),
         doubtful=doubtful,
@@ -245,7 +255,7 @@ def _resampled(
     near = dag | dag.T | (dag.astype(int) @ dag.T.astype(int) > 0)
     candidates = [sum(1 << int(i) for i in np.flatnonzero(c)) for c in (near & limits.allowed).T]
     start = replace(ordered, candidates=tuple(candidates))
-    linked, points = np.zeros((2, *dag.shape))
+    linked, points = np.zeros(dag.shape), np.zeros(dag.shape)
     made = 0
     for again in score.resamples(RESAMPLES, rng):
         if budget.over():
@@ -272,38 +282,6 @@ def _unresampled(
     return linked, linked * out * np.where(out.T, 0.5, 1.0)
 
 
-def _conflicts(
-    found: _Found, prior: Prior, fdr: float, budget: Budget
-) -> tuple[Conflict, ...]:
-    """Where the prior and the table disagree: stated edges put to the data again, and directions.
-
-    An edge that is ruled out one way only is about its direction (``turned``).
-    """
-    if not (prior.required or prior.forbidden or prior.tiers or prior.chances):
-        return ()
-    names, limits = found.table.names, found.limits
-    free = _allowed(names, found.schema, Prior())
-    doubts = []
-    for i, j in np.argwhere(free | limits.required).tolist():
-        a, b = names[i], names[j]
-        ruled = not prior.allows(a, b, 0) and not limits.allowed[j, i] and not limits.required[j, i]
-        if not (ruled or limits.required[i, j] or prior.odds(a, b, 0) != 1):
-            continue
-        if ruled and free[j, i] and i > j:
-            continue  # one test speaks for both directions
-        parents = found.ordered.parents[j] & ~(1 << i)
-        test = found.score.test(j, parents, i)
-        if test.p_value > fdr and found.ordered.parents[i] >> j & 1:
-            test = found.score.test(i, found.ordered.parents[i] & ~(1 << j), j)
-        rows, k = len(found.table.values), parents.bit_count()
-        doubts.append(Doubt(a, b, 0, test.p_value, test.effect, rows, k))
-    kept = doubts_to_conflicts(doubts, prior, rate=fdr, static=True)
-    if budget.over():
-        budget.cut("no look at whether the data ask for directions that were ruled out")
-        return kept
-    return kept + turned(found.score, limits, free, found.ordered, names)
-
-
 def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     """The edges that passed and are likely, and the others that resamples show."""
     open_ends = equivalence_class(found.dag, _known(found.limits))
@@ -323,7 +301,30 @@ def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
         later = found.ordered.order.index(i) > found.ordered.order.index(j)
         a, b = (j, i) if not forward or (back and later) else (i, j)
         doubtful.append(_edge(found, a, b, directed=not (forward and back)))
-    return tuple(kept), tuple(doubtful)
+    return tuple(kept), (*doubtful, *_unseen(found))
+
+
+def _unseen(found: _Found) -> list[Edge]:
+    """Links of variables of so many levels that the score of their table sees none, a test does."""
+    if not isinstance(found.score, MultinomialScore):
+        return []
+    levels, rows = found.score.counts.levels, len(found.table.values)
+    linked = found.dag | found.dag.T | (found.linked >= DOUBTFUL)
+    free = found.limits.allowed | found.limits.allowed.T
+    out = []
+    for i, j in np.argwhere(np.triu(free & ~linked, 1)).tolist():
+        if levels[i] * levels[j] <= rows:
+            continue
+        test = found.score.test(j, 0, i)
+        if test.p_value > found.cut:
+            continue
+        ends = sorted((found.table.names[i], found.table.names[j]), key=found.schema.position)
+        note = (
+            "its table has more cells than rows, so the search cannot weigh it; merge rare levels"
+        )
+        proof = Evidence(LEVELS, test.statistic, test.p_value, rows, note)
+        out.append(Edge(*ends, 0, Mark.UNDIRECTED, 0.5, test.effect, proof))
+    return out
 
 
 def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
@@ -332,9 +333,7 @@ def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
     test = found.tests.get((i, j)) or found.score.test(j, parents, i)
     note = "" if directed else "direction open: the data cannot tell it"
     source, target = found.table.names[i], found.table.names[j]
-    rows = len(found.table.values)
-    if isinstance(found.score, Observed):
-        rows = found.score.rows(j, parents, i)
+    rows = test.rows or len(found.table.values)
     proof = Evidence(_test_name(found), test.statistic, test.p_value, rows, note)
     share = found.points[i, j] if directed else found.linked[i, j]
     mark = Mark.DIRECTED if directed else Mark.UNDIRECTED

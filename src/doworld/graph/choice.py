@@ -1,5 +1,6 @@
 """What discovery chose, what it saw in the data that decided it, and why: rows of a table."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -68,7 +69,7 @@ class Choice:
         """Plain data for JSON; a number that could not be measured is null."""
         return {
             "question": self.question.value,
-            "seen": {name: value if value == value else None for name, value in self.seen},
+            "seen": {name: None if math.isnan(value) else value for name, value in self.seen},
             "chosen": self.chosen,
             "why": self.why,
         }

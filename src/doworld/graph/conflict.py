@@ -1,5 +1,6 @@
 """Where prior knowledge and data contradict each other: reported, not resolved in silence."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,7 +52,7 @@ class Conflict:
             "target": self.target,
             "lag": self.lag,
             "kind": self.kind.value,
-            **{k: v if v == v else None for k, v in numbers.items()},
+            **{k: None if math.isnan(v) else v for k, v in numbers.items()},
             "note": self.note,
         }
 

@@ -15,9 +15,8 @@ and Janzing 2023, "Toward falsifying causal graphs using a permutation-based tes
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import permutations
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -25,14 +24,11 @@ from scipy import special, stats
 
 from doworld._core.errors import DataError, GraphError, UnknownNameError
 from doworld.graph.extensions import extension
+from doworld.graph.falsification import Falsification, Independence, Verdict
 from doworld.graph.graph import CausalGraph, Mark
 from doworld.graph.separation import Node, connected
 
-if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
-    from rich.console import Console, ConsoleOptions, RenderResult
-
-__all__ = ["Falsification", "Independence", "Logged", "Verdict", "falsify"]
+__all__ = ["Logged", "falsify"]
 
 FEWEST_ROWS = 30
 MOST_ROWS = 50_000
@@ -40,6 +36,7 @@ DEGREE = 3
 """Causes are held fixed as themselves, bent twice."""
 
 
+@runtime_checkable
 class Logged(Protocol):
     """What is asked of a log: rows of numbers by name, and which rows follow each other."""
 
@@ -56,128 +53,6 @@ class Logged(Protocol):
     def windows(self, length: int) -> Int[np.ndarray, " windows"]:
         """The first rows of all runs of ``length`` rows that lie inside one episode."""
         ...
-
-
-class Verdict(StrEnum):
-    """What the comparison says of a graph."""
-
-    FALSIFIED = "falsified"
-    NOT_FALSIFIED = "not falsified"
-    NOT_FALSIFIABLE = "not falsifiable"
-
-
-@dataclass(frozen=True)
-class Independence:
-    """One implied independence and its test: ``one`` ⫫ ``other`` | ``given``.
-
-    Nodes are (variable, rows before). ``correlation`` is what is left between the two given the
-    causes; ``rejected`` counts at the rate asked for over all that the graph implies.
-    """
-
-    one: Node
-    other: Node
-    given: tuple[Node, ...]
-    p_value: float
-    correlation: float
-    rejected: bool
-
-    def __str__(self) -> str:
-        given = ", ".join(map(_at, self.given)) or "nothing"
-        return f"{_at(self.one)} ⫫ {_at(self.other)} given {given}"
-
-
-def _at(node: Node) -> str:
-    return f"{node[0]}(t-{node[1]})" if node[1] else f"{node[0]}(t)"
-
-
-@dataclass(frozen=True)
-class Falsification:
-    """How a graph fares against a log and against permuted graphs.
-
-    Attributes:
-        verdict: in one word. Not falsifiable: too many permuted graphs say the same of
-            independence, or there are too few of them, so that nothing could refute it.
-        tests: every implied independence, the most violated first.
-        violations: share of the tests with p ≤ ``level``, which chance alone would make ``level``.
-        permuted: the same share of each permuted graph.
-        p_value: share of the graphs, this one counted in, violated as rarely as this one.
-        equivalent: share of permuted graphs that imply the same independencies.
-        level, rate: as asked for.
-        rows: complete rows.
-    """
-
-    verdict: Verdict
-    tests: tuple[Independence, ...]
-    violations: float
-    permuted: tuple[float, ...]
-    p_value: float
-    equivalent: float
-    level: float
-    rate: float
-    rows: int
-
-    @property
-    def rejected(self) -> tuple[Independence, ...]:
-        """The implied independencies that the log rejects at the rate asked for."""
-        return tuple(t for t in self.tests if t.rejected)
-
-    @property
-    def why(self) -> str:
-        """The verdict in words."""
-        few = f"{self.violations:.0%} of {len(self.tests)} implied independencies are violated"
-        if not self.tests:
-            return "the graph implies no independence: everything is linked, so nothing can fail."
-        if self.verdict is Verdict.NOT_FALSIFIABLE:
-            return (
-                f"{self.equivalent:.0%} of {len(self.permuted)} graphs with permuted variables "
-                f"imply the same, or too few can be drawn: no log could tell this graph from one "
-                f"drawn by lot at level {self.level:g}."
-            )
-        beside = f"{self.p_value:.1%} of {len(self.permuted)} permuted graphs do as well"
-        if self.verdict is Verdict.FALSIFIED:
-            return f"{few}, and {beside}: it is no better than a graph drawn by lot."
-        return f"{few}, and only {beside}: it knows something of this log."
-
-    def to_dict(self) -> dict:
-        """Plain data for JSON."""
-        return {
-            "verdict": self.verdict.value,
-            "why": self.why,
-            "violations": self.violations,
-            "p_value": self.p_value,
-            "equivalent": self.equivalent,
-            "permuted": list(self.permuted),
-            "level": self.level,
-            "rate": self.rate,
-            "rows": self.rows,
-            "rejected": [
-                {"independence": str(t), "p_value": t.p_value, "correlation": t.correlation}
-                for t in self.rejected
-            ],
-        }
-
-    def figure(self) -> "Figure":
-        """Violations of the graph beside those of permuted ones."""
-        from doworld.graph.falsify_figure import figure
-
-        return figure(self)
-
-    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
-        from rich.text import Text
-
-        style = {
-            Verdict.FALSIFIED: "bold red",
-            Verdict.NOT_FALSIFIED: "bold green",
-            Verdict.NOT_FALSIFIABLE: "bold yellow",
-        }[self.verdict]
-        yield Text.assemble((self.verdict.value, style), ": ", self.why)
-        gone = self.rejected
-        if gone:
-            yield Text(f"{len(gone)} rejected at a false-discovery rate of {self.rate:g}:")
-        for t in gone[:8]:
-            yield Text(f"  {t}  (p = {t.p_value:.1g}, correlation {t.correlation:.2f})")
-        if len(gone) > 8:
-            yield Text(f"  and {len(gone) - 8} more")
 
 
 def falsify(
@@ -231,10 +106,13 @@ def falsify(
     table = _table(closed, log)
     implied = _implied(closed)
     tests = _tested(table, implied, {n: n for n in graph.names}, rate)
-    own, said = _share(tests, level), _renamed(implied, {n: n for n in graph.names})
+    own, said = (
+        _share([t.p_value for t in tests], level),
+        _renamed(implied, {n: n for n in graph.names}),
+    )
     shuffled, same = [], 0
     for names in _permutations(closed, log, count, seed):
-        shuffled.append(_share(_tested(table, implied, names, rate), level))
+        shuffled.append(_share([p for *_, p, _ in _raw(table, implied, names)], level))
         same += _renamed(implied, names) == said
     as_rare = sum(share <= own for share in shuffled)
     p_value = (1 + as_rare) / (1 + len(shuffled))
@@ -265,9 +143,7 @@ def _closed(graph: CausalGraph) -> CausalGraph:
 def _with_hidden(plain: CausalGraph, hidden: tuple) -> CausalGraph:
     twin = {(e.source, e.target, e.lag) for e in plain.links}
     marked = tuple(
-        replace(e, mark=Mark.BIDIRECTED)
-        for e in hidden
-        if (e.source, e.target, e.lag) not in twin
+        replace(e, mark=Mark.BIDIRECTED) for e in hidden if (e.source, e.target, e.lag) not in twin
     )
     return CausalGraph(plain.names, (*plain.links, *marked), max_lag=plain.max_lag)
 
@@ -407,10 +283,8 @@ def _columns(column: np.ndarray, variable: Any, *, bend: bool) -> tuple[np.ndarr
     return np.stack([z, (3 * calm**2 - 1) / 2, (5 * calm**3 - 3 * calm) / 2], 1), 1
 
 
-def _tested(
-    table: _Table, implied: Implied, names: Mapping[str, str], rate: float
-) -> list[Independence]:
-    """The tests of all implied independencies under other names."""
+def _raw(table: _Table, implied: Implied, names: Mapping[str, str]) -> list[tuple]:
+    """The ends, what is given, p-value and correlation of every test under other names."""
     found = []
     for name, (causes, apart) in implied.items():
         if not apart:
@@ -420,6 +294,14 @@ def _tested(
         others = [(names[n], k) for n, k in apart]
         for other, (p, r) in zip(others, table.test(one, others, given), strict=True):
             found.append((one, other, given, p, r))
+    return found
+
+
+def _tested(
+    table: _Table, implied: Implied, names: Mapping[str, str], rate: float
+) -> list[Independence]:
+    """The tests of all implied independencies, those rejected at ``rate`` marked."""
+    found = _raw(table, implied, names)
     if not found:
         return []
     p_values = np.array([f[3] for f in found])
@@ -427,13 +309,11 @@ def _tested(
     return [Independence(*f, rejected=bool(c)) for f, c in zip(found, cut, strict=True)]
 
 
-def _share(tests: Sequence[Independence], level: float) -> float:
-    return sum(t.p_value <= level for t in tests) / len(tests) if tests else 0.0
+def _share(p_values: Sequence[float], level: float) -> float:
+    return sum(p <= level for p in p_values) / len(p_values) if len(p_values) else 0.0
 
 
-def _permutations(
-    graph: CausalGraph, log: Logged, count: int, seed: int
-) -> list[dict[str, str]]:
+def _permutations(graph: CausalGraph, log: Logged, count: int, seed: int) -> list[dict[str, str]]:
     """New names for the variables, within roles: all there are, or ``count`` at random."""
     classes: dict[str, list[str]] = {}
     for name in graph.names:
@@ -445,7 +325,9 @@ def _permutations(
     rng = np.random.default_rng(seed)
     out = []
     for _ in range(count):
-        out.append({a: b for g in groups for a, b in zip(g, rng.permutation(g).tolist())})
+        out.append(
+            {a: b for g in groups for a, b in zip(g, rng.permutation(g).tolist(), strict=False)}
+        )
     return out
 
 

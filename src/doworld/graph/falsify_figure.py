@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from doworld._core.palette import BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE
-from doworld.graph.falsify import Verdict
+from doworld.graph.falsification import Verdict
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-    from doworld.graph.falsify import Falsification
+    from doworld.graph.falsification import Falsification
 
 __all__ = ["figure"]
 

@@ -338,8 +338,10 @@ def _dress(
     usual: int,
 ) -> None:
     """Size, title, axes in pixels, labels."""
-    corners = [np.array([[b.x - b.half, b.y - HEIGHT], [b.x + b.half, b.y + HEIGHT]])
-               for b in boxes.values()]
+    corners = [
+        np.array([[b.x - b.half, b.y - HEIGHT], [b.x + b.half, b.y + HEIGHT]])
+        for b in boxes.values()
+    ]
     every = np.concatenate([*corners, *(line.points for line in lines), np.zeros((1, 2))])
     low, high = every.min(0) - 8, every.max(0) + 8
     need = max(high[0] - low[0], 560.0)
@@ -354,7 +356,10 @@ def _dress(
         font={"family": FONT, "size": 12, "color": INK},
         title={
             "text": f"<b>{escape(head)}</b>",
-            "subtitle": {"text": _folded(_words(graph, usual), int(need / 6.4)), "font": {"size": 12, "color": GREY}},
+            "subtitle": {
+                "text": _folded(_words(graph, usual), int(need / 6.4)),
+                "font": {"size": 12, "color": GREY},
+            },
             "x": 0,
             "xref": "paper",
             "yref": "container",

@@ -45,10 +45,12 @@ class Line:
 
     @property
     def first(self) -> Edge:
+        """The edge of the shortest lag."""
         return self.edges[0]
 
     @property
     def chance(self) -> float:
+        """The largest probability of its lags."""
         return max(e.probability for e in self.edges)
 
 
@@ -101,6 +103,7 @@ def boxes_of(graph: CausalGraph, groups: Iterable[Key]) -> dict[str, Box]:
 
 
 def short(name: str) -> str:
+    """A name as a node shows it."""
     return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
@@ -160,11 +163,12 @@ def _curve(points: Sequence[tuple[float, float]], side: int, *, same: bool) -> P
     whole = one + other
     with np.errstate(divide="ignore", invalid="ignore"):
         middle = np.where(one * other > 0, 2 * one * other / whole, 0.0)
-    spline = CubicHermiteSpline(*_rising(p[:, 0], p[:, 1], np.concatenate([[0], middle, [0]])))
-    x = np.concatenate(
+    x, y, bend = _rising(p[:, 0], p[:, 1], np.concatenate([[0], middle, [0]]))
+    spline = CubicHermiteSpline(x, y, bend)
+    run = np.concatenate(
         [np.linspace(a, b, STEPS) for a, b in zip(p[:-1, 0], p[1:, 0], strict=True)]
     )
-    return np.stack([x, spline(x)], 1)
+    return np.stack([run, spline(run)], 1)
 
 
 def _rising(x: np.ndarray, y: np.ndarray, slope: np.ndarray) -> tuple[np.ndarray, ...]:

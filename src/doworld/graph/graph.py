@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from doworld.graph.difference import Difference
-    from doworld.graph.falsify import Falsification, Logged
+    from doworld.graph.falsification import Falsification
+    from doworld.graph.falsify import Logged
 
 __all__ = ["CausalGraph", "Edge", "Evidence", "Mark"]
 
@@ -116,23 +117,17 @@ class CausalGraph:
                 )
             if edge.lag == 0 and edge.source == edge.target:
                 raise GraphError(f"{edge.target!r} cannot cause itself within one row. Use lag 1.")
-        for fact in self.unidentified:
-            for name in (fact.variable, *fact.others):
-                if name not in self.names:
-                    raise UnknownNameError("variable", name, self.names)
-        for conflict in self.conflicts:
-            for name in (conflict.source, conflict.target):
-                if name not in self.names:
-                    raise UnknownNameError("variable", name, self.names)
+        said = [n for f in self.unidentified for n in (f.variable, *f.others)]
+        said += [n for c in self.conflicts for n in (c.source, c.target)]
+        said += [n for c in self.local for n in (c.target, c.gate[0], *c.parents)]
+        for name in said:
+            if name not in self.names:
+                raise UnknownNameError("variable", name, self.names)
         if self.roles and len(self.roles) != len(self.names):
             raise GraphError(
                 f"{len(self.roles)} roles were given for {len(self.names)} variables. Give one "
                 "for each, or none."
             )
-        for context in self.local:
-            for name in (context.target, context.gate[0], *context.parents):
-                if name not in self.names:
-                    raise UnknownNameError("variable", name, self.names)
         seen = [(e.source, e.target, e.lag) for e in self.links]
         if len(set(seen)) < len(seen):
             twice = next(k for k in seen if seen.count(k) > 1)

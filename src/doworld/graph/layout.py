@@ -7,6 +7,7 @@ places of their own, and heights are the nearest to neighbours' that keep order 
 (isotonic regression).
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -57,17 +58,11 @@ def layout(
     near = _neighbours(grid, routes, [*directed, *other], layer)
     rows = _ordered(grid, near)
     height = _heights(rows, near)
-    route = {
-        link: tuple((k, height[link, k]) for k in between) for link, between in routes.items()
-    }
-    return Layout(
-        layer, {n: height[n] for n in names}, route, max(layer.values(), default=-1) + 1
-    )
+    route = {link: tuple((k, height[link, k]) for k in between) for link, between in routes.items()}
+    return Layout(layer, {n: height[n] for n in names}, route, max(layer.values(), default=-1) + 1)
 
 
-def _order(
-    names: Sequence[str], directed: Sequence[Link], rank: Mapping[str, int]
-) -> list[str]:
+def _order(names: Sequence[str], directed: Sequence[Link], rank: Mapping[str, int]) -> list[str]:
     """The variables so that few edges point backwards: sinks last, sources first, else the one
     with most edges out beyond those in."""
     place = {n: i for i, n in enumerate(names)}
@@ -78,8 +73,8 @@ def _order(
         first: list[str] = []
         last: list[str] = []
         while left:
-            goes = {n: 0 for n in left}
-            comes = {n: 0 for n in left}
+            goes = dict.fromkeys(left, 0)
+            comes = dict.fromkeys(left, 0)
             for a, b in links:
                 goes[a] += 1
                 comes[b] += 1
@@ -94,9 +89,7 @@ def _order(
     return out
 
 
-def _layers(
-    order: Sequence[str], links: Sequence[Link], rank: Mapping[str, int]
-) -> dict[str, int]:
+def _layers(order: Sequence[str], links: Sequence[Link], rank: Mapping[str, int]) -> dict[str, int]:
     """The first column behind all that comes before, with room; wide where there are many."""
     most = max(4, int(np.ceil(1.15 * np.sqrt(len(order)))))
     place = {n: i for i, n in enumerate(order)}
@@ -153,7 +146,7 @@ def _neighbours(
         chain: list[Item] = [link[0], *((link, k) for k in routes[link]), link[1]]
         if layer[link[0]] == layer[link[1]]:
             continue
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in itertools.pairwise(chain):
             near[a].append(b)
             near[b].append(a)
     return near
@@ -183,7 +176,7 @@ def _ordered(grid: Grid, near: Mapping[Item, list[Item]]) -> Grid:
 
 def _crossings(rows: Grid, near: Mapping[Item, list[Item]]) -> int:
     total = 0
-    for one, other in zip(rows, rows[1:], strict=False):
+    for one, other in itertools.pairwise(rows):
         at = {item: i for i, item in enumerate(other)}
         ends = [sorted(at[o] for o in near[item] if o in at) for item in one]
         flat = np.array([j for own in ends for j in own])
@@ -196,7 +189,7 @@ def _heights(rows: Grid, near: Mapping[Item, list[Item]]) -> dict[Item, float]:
     height: dict[Item, float] = {}
     steps = []
     for column in rows:
-        gaps = [_gap(a, b) for a, b in zip(column, column[1:], strict=False)]
+        gaps = [_gap(a, b) for a, b in itertools.pairwise(column)]
         steps.append(np.concatenate([[0.0], np.cumsum(gaps)]))
         middle = steps[-1][-1] / 2
         height |= {item: float(s - middle) for item, s in zip(column, steps[-1], strict=True)}

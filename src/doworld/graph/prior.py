@@ -13,6 +13,8 @@ __all__ = ["Pair", "Prior"]
 
 End = str | tuple[str, ...]
 Pair = tuple[str, str] | tuple[str, str, int]
+Pairs = tuple[Any, ...]
+"""``Pair``s; of groups only until they are spelled out, which is when a ``Prior`` is made."""
 Wide = tuple[End, End] | tuple[End, End, int]
 
 
@@ -49,8 +51,8 @@ class Prior:
     (False, True, True)
     """
 
-    required: tuple[Pair, ...] = ()
-    forbidden: tuple[Pair, ...] = ()
+    required: Pairs = ()
+    forbidden: Pairs = ()
     tiers: tuple[tuple[str, ...], ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
     probabilities: tuple[Chance, ...] | Mapping[Wide, float] = ()
@@ -217,7 +219,7 @@ class Prior:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Prior":
+    def from_dict(cls, data: Any) -> "Prior":
         """The inverse of ``to_dict``, for what people write too: every field may be absent.
 
         Pairs are lists [source, target] or [source, target, lag], a group at an end is a list of
@@ -235,10 +237,11 @@ class Prior:
             )
         try:
             own = {k: tuple(map(_frozen, data.get(k) or ())) for k in known}
-            stated = [c for c in data.get("probabilities") or ()]
-            groups = own["groups"]
+            sides = (*own["required"], *own["forbidden"], *(p for e in own["either"] for p in e))
+            if not all(isinstance(p, tuple) and len(p) in (2, 3) for p in sides):
+                raise TypeError("an edge is no pair")
             spelled: dict[Wide, float] = {}
-            for c in stated:
+            for c in data.get("probabilities") or ():
                 ends = _frozen(c["source"]), _frozen(c["target"])
                 lag = c.get("lag")
                 spelled[ends if lag is None else (*ends, int(lag))] = float(c["probability"])
@@ -246,7 +249,7 @@ class Prior:
                 required=own["required"],
                 forbidden=own["forbidden"],
                 tiers=own["tiers"],
-                groups=groups,
+                groups=own["groups"],
                 probabilities=spelled,
                 either=own["either"],
             )
