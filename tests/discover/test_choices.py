@@ -79,7 +79,8 @@ def test_a_bent_world_is_said_to_bend():
     rng = np.random.default_rng(0)
     x = np.zeros((800, 2))
     for t in range(799):
-        x[t + 1] = [0.5 * x[t, 0], np.sin(2 * x[t, 0]) + 0.3 * x[t, 1], *rng.normal(0, 0.3, 2)]
+        x[t + 1] = 0.5 * x[t, 0], np.sin(2 * x[t, 0]) + 0.3 * x[t, 1]
+        x[t + 1] += rng.normal(0, 0.3, 2)
     found = discover(make_log([x], state=list("ab")))
     assert row(found, Question.LINEARITY).number("bent") == 1
     assert "held-out loss" in row(found, Question.TESTS).chosen

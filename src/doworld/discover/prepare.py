@@ -101,7 +101,8 @@ def check_count(n: int, log: Trajectories, max_lag: int) -> None:
     longest = int(np.diff(log.starts).max(initial=0))
     if longest <= max_lag:
         raise DataError(
-            f"no episode has more than {longest} rows, so nothing in one lies {max_lag} rows back. "
+            f"only {n} complete transitions are left: no episode has more than {longest} rows, so "
+            f"nothing in one lies {max_lag} rows back. "
             f"Use max_lag={max(longest - 2, 1)} or less, drop required edges at longer lags, or "
             "log longer episodes."
         )
