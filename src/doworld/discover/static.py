@@ -318,12 +318,12 @@ def _unseen(found: _Found) -> list[Edge]:
         test = found.score.test(j, 0, i)
         if test.p_value > found.cut:
             continue
-        ends = sorted((found.table.names[i], found.table.names[j]), key=found.schema.position)
+        a, b = sorted((found.table.names[i], found.table.names[j]), key=found.schema.position)
         note = (
             "its table has more cells than rows, so the search cannot weigh it; merge rare levels"
         )
         proof = Evidence(LEVELS, test.statistic, test.p_value, rows, note)
-        out.append(Edge(*ends, 0, Mark.UNDIRECTED, 0.5, test.effect, proof))
+        out.append(Edge(a, b, 0, Mark.UNDIRECTED, 0.5, test.effect, proof))
     return out
 
 
