@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import special
 
 from doworld.data import Kind, Role, Trajectories
@@ -22,6 +22,7 @@ SAME = 1e-10
 NEAR = 0.01
 """Share of a variable's variance left by others of its row below which it nearly follows them."""
 MOST_ROWS, MOST_VARIABLES = 2000, 100
+FEW = 200
 TEST = "the same content in every row"
 
 
@@ -30,17 +31,27 @@ def state_copies(log: Trajectories, names: Sequence[str]) -> tuple[tuple[str, st
 
     Levels are compared as they are numbered. Missing values must be the same.
     """
-    out: list[tuple[str, str]] = []
-    kept: list[str] = []
-    for name in names:
-        if log.schema[name].role is not Role.STATE:
-            continue
-        twin = next((k for k in kept if _same(log, k, name)), None)
-        if twin is None:
-            kept.append(name)
-        else:
-            out.append((name, twin))
-    return tuple(out)
+    own = [n for n in names if log.schema[n].role is Role.STATE]
+    alike = _alike(log, own)
+    out: dict[str, str] = {}
+    for j, name in enumerate(own):
+        for i in np.flatnonzero(alike[:j, j]).tolist():
+            if own[i] not in out and _same(log, own[i], name):
+                out[name] = own[i]
+                break
+    return tuple(out.items())
+
+
+def _alike(log: Trajectories, names: Sequence[str]) -> Bool[np.ndarray, "n n"]:
+    """The pairs that may have the same content, by a few rows of each."""
+    rows = np.unique(np.linspace(0, log.rows - 1, FEW).astype(int))
+    at = [log.schema.position(n) for n in names]
+    few = np.nan_to_num(log.values[np.ix_(rows, at)])
+    few = few - few.mean(0)
+    size = np.linalg.norm(few, axis=0)
+    few = few / np.where(size > 0, size, 1.0)
+    still = size == 0
+    return (np.abs(few.T @ few) > 1 - 1e-6) | np.logical_or.outer(still, still)
 
 
 def _same(log: Trajectories, one: str, other: str) -> bool:
@@ -108,12 +119,13 @@ def nearly_determined(
     if len(values) < 10 * 6 or len(values) < 3 * len(own):
         return ()
     z, _ = standardise(values)
-    straight = _left_by_all(z)
+    straight, single = _left_by_all(z), _left_by_one(z)
     facts, named = [], set(said)
     for j, name in enumerate(own):
         if name in named:
             continue
-        one, left = _best_single(z, j)
+        one = int(np.argmin(single[:, j]))
+        left = float(single[one, j])
         share = min(float(straight[j]), left)
         if share >= NEAR:
             continue
@@ -131,21 +143,17 @@ def _left_by_all(z: Float[np.ndarray, "rows n"]) -> Float[np.ndarray, " n"]:
     return 1 / np.maximum(np.diag(np.linalg.inv(square)), 1.0)
 
 
-def _best_single(z: Float[np.ndarray, "rows n"], j: int) -> tuple[int, float]:
-    """The other column of which a bent function leaves least, and how much."""
-    best, least = -1, 1.0
-    for i in range(z.shape[1]):
-        if i == j:
-            continue
-        x = z[:, i]
+def _left_by_one(z: Float[np.ndarray, "rows n"]) -> Float[np.ndarray, "n n"]:
+    """``[i, j]``: the share of column j's variance that a bent function of column i leaves."""
+    out = np.ones((z.shape[1], z.shape[1]))
+    for i, x in enumerate(z.T):
         calm = special.erf(x / 1.5)
-        bent = [np.ones_like(x), x, x**2, x**3, np.abs(x), calm, calm**2, calm**3]
-        table = np.stack(bent, 1)
-        fitted = table @ np.linalg.lstsq(table, z[:, j], rcond=None)[0]
-        left = float(((z[:, j] - fitted) ** 2).mean())
-        if left < least:
-            best, least = i, left
-    return best, least
+        bent = np.stack([np.ones_like(x), x, x**2, x**3, np.abs(x), calm, calm**2, calm**3], 1)
+        basis = np.linalg.svd(bent, full_matrices=False)
+        inside = basis[0][:, basis[1] > 1e-9 * basis[1][0]]  # levels bend in few ways
+        out[i] = 1 - ((inside.T @ z) ** 2).sum(0) / len(z)
+    np.fill_diagonal(out, 1.0)
+    return np.maximum(out, 0.0)
 
 
 def _fact(name: str, others: tuple[str, ...], share: float) -> Unidentified:
