@@ -32,7 +32,7 @@ def state_copies(log: Trajectories, names: Sequence[str]) -> tuple[tuple[str, st
     Levels are compared as they are numbered. Missing values must be the same.
     """
     own = [n for n in names if log.schema[n].role is Role.STATE]
-    alike = _alike(log, own)
+    alike = np.asarray(_alike(log, own))
     out: dict[str, str] = {}
     for j, name in enumerate(own):
         for i in np.flatnonzero(alike[:j, j]).tolist():
@@ -46,12 +46,12 @@ def _alike(log: Trajectories, names: Sequence[str]) -> Bool[np.ndarray, "n n"]:
     """The pairs that may have the same content, by a few rows of each."""
     rows = np.unique(np.linspace(0, log.rows - 1, FEW).astype(int))
     at = [log.schema.position(n) for n in names]
-    few = np.nan_to_num(log.values[np.ix_(rows, at)])
+    few = np.nan_to_num(log.values[rows][:, at])
     few = few - few.mean(0)
     size = np.linalg.norm(few, axis=0)
     few = few / np.where(size > 0, size, 1.0)
     still = size == 0
-    return (np.abs(few.T @ few) > 1 - 1e-6) | np.logical_or.outer(still, still)
+    return np.asarray(np.abs(few.T @ few) > 1 - 1e-6) | np.asarray(np.outer(still, still))
 
 
 def _same(log: Trajectories, one: str, other: str) -> bool:
