@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from doworld.data.files import read as read
     from doworld.discover import discover as discover
     from doworld.graph import CausalGraph as CausalGraph
+    from doworld.graph import Chance as Chance
     from doworld.graph import Edge as Edge
     from doworld.graph import Mark as Mark
     from doworld.graph import Prior as Prior
+    from doworld.graph.falsify import falsify as falsify
     from doworld.infer import evaluate as evaluate
     from doworld.mechanisms import Known as Known
     from doworld.model.learn import Settings as Settings
@@ -57,7 +59,8 @@ _HOMES = {
     "doworld.data": "Episode Kind Policy Role Schema Trajectories Variable",
     "doworld.data.files": "read",
     "doworld.discover": "discover",
-    "doworld.graph": "CausalGraph Edge Mark Prior",
+    "doworld.graph": "CausalGraph Chance Edge Mark Prior",
+    "doworld.graph.falsify": "falsify",
     "doworld.infer": "evaluate",
     "doworld.mechanisms": "Known",
     "doworld.model.learn": "Settings",

@@ -13,6 +13,7 @@ COMMANDS = {
     **{
         name.replace(" ", "-"): name.split()
         for name in (
+            "discover",
             "learn",
             "evaluate",
             "show",

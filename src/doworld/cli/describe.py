@@ -5,7 +5,7 @@ from typing import Any
 
 from doworld.cli.output import table
 
-__all__ = ["checks_of", "summary", "words_of"]
+__all__ = ["checks_of", "graph_words", "summary", "words_of"]
 
 
 def summary(model: Any) -> dict[str, Any]:
@@ -60,6 +60,49 @@ def words_of(model: Any) -> Any:
     notes = dict.fromkeys((*graph.notes, *model.notes))
     parts += [Text(f"• {note}") for note in notes if note not in forbidden]
     return Group(*parts)
+
+
+def graph_words(graph: Any, *, explain: bool = False) -> Any:
+    """A graph for the terminal: what was chosen and why, edges, what stays open; 60 columns."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from doworld.graph.choice import explained
+
+    edges = [
+        (
+            _edge(e),
+            f"{e.probability:.0%}",
+            "" if math.isnan(e.effect) else f"{e.effect:.2g}",
+            _p_value(e),
+        )
+        for e in graph.edges()
+    ]
+    head = f"{len(graph.names)} variables, {len(graph.links)} edges"
+    parts: list[Any] = [Text(graph.summary)] if graph.summary else []
+    if explain:
+        parts += [Text(""), explained(graph.choices)]
+    parts += [Text(""), Text(head), table(("cause → effect", "sure", "effect", "p"), edges)]
+    if graph.doubtful:
+        rows = [(_edge(e), f"{e.probability:.0%}") for e in graph.doubtful]
+        parts.append(table(("left out, but open", "sure"), rows))
+    for title, mark, facts in (
+        ("Where knowledge and data disagree", "≠", graph.conflicts),
+        ("What this log cannot tell", "!", graph.unidentified),
+    ):
+        notes = dict.fromkeys(fact.note for fact in facts)
+        if notes:
+            parts.append(Text(title, style="bold"))
+            parts += [Text(f"{mark} {note}", style="yellow") for note in notes]
+    said = {f.note for f in graph.unidentified} | {graph.summary}
+    said |= {n for n in graph.notes if any(n.endswith(c.note) for c in graph.conflicts)}
+    parts += [Text(f"• {note}") for note in dict.fromkeys(graph.notes) if note not in said]
+    return Group(*parts)
+
+
+def _p_value(edge: Any) -> str:
+    p = edge.evidence.p_value if edge.evidence else math.nan
+    return "" if math.isnan(p) else f"{p:.1g}"
 
 
 def _edge(edge: Any) -> str:

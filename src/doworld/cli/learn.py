@@ -1,47 +1,23 @@
 """``doworld learn``: from a log to a model."""
 
-import re
 import shutil
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from doworld._core.errors import GraphError, QueryError
+from doworld._core.errors import GraphError
 from doworld.cli import options as o
 from doworld.cli.entry import Stopped
 from doworld.cli.output import print_json, show
+from doworld.cli.prior import Forbid, PriorFile, Require, Tier, prior_of
 from doworld.cli.reading import Reading
 
 __all__ = ["register"]
 
-_LINK = re.compile(r"(?P<source>.+?)\s*(?:->|→|:)\s*(?P<target>.+?)(?:@(?P<lag>\d+))?")
-
 Out = Annotated[str, typer.Option("--out", help="Folder for the model.", metavar="MODEL")]
-MaxLag = Annotated[
-    int | None, typer.Option(help="Rows to look back at most (from the data).", metavar="ROWS")
-]
-Contemporaneous = Annotated[
-    bool | None,
-    typer.Option(
-        "--contemporaneous/--lagged-only", help="Allow effects within one row (from the data)."
-    ),
-]
-Fdr = Annotated[float, typer.Option(help="Share of false edges that is accepted.")]
 GraphFile = Annotated[
     str | None, typer.Option("--graph", help="Follow this graph (JSON).", metavar="FILE")
-]
-Require = Annotated[
-    list[str] | None,
-    typer.Option(help="An edge that must be there, at a lag; repeat.", metavar="A:B[@LAG]"),
-]
-Forbid = Annotated[
-    list[str] | None,
-    typer.Option(help="An edge that must not be there; repeat.", metavar="A:B[@LAG]"),
-]
-Tier = Annotated[
-    list[str] | None,
-    typer.Option(help="Groups in causal order, causes first; repeat.", metavar="A,B"),
 ]
 
 
@@ -68,12 +44,13 @@ def learn(
     names: o.Names = None,
     rename: o.Rename = None,
     graph: GraphFile = None,
+    prior: PriorFile = None,
     require: Require = None,
     forbid: Forbid = None,
     tier: Tier = None,
-    max_lag: MaxLag = None,
-    contemporaneous: Contemporaneous = None,
-    fdr: Fdr = 0.01,
+    max_lag: o.MaxLag = None,
+    contemporaneous: o.Contemporaneous = None,
+    fdr: o.Fdr = 0.01,
     seed: o.Seed = 0,
     json: o.Json = False,
 ) -> None:
@@ -92,7 +69,7 @@ def learn(
         trajectories,
         Path(out),
         graph=_graph(graph),
-        prior=_prior(require, forbid, tier, trajectories.schema.names),
+        prior=prior_of(prior, require, forbid, tier, trajectories.schema.names),
         max_lag=max_lag,
         contemporaneous=contemporaneous,
         fdr=fdr,
@@ -139,26 +116,3 @@ def _graph(path: str | None):
         raise GraphError(
             f"{path} is no graph ({error}). Give a model.json, or the JSON of graph.to_dict()."
         ) from None
-
-
-def _prior(require, forbid, tier, known):
-    if not (require or forbid or tier):
-        return None
-    from doworld.cli.values import names
-    from doworld.graph import Prior
-
-    return Prior(
-        required=tuple(_link(t, known) for t in require or []),
-        forbidden=tuple(_link(t, known) for t in forbid or []),
-        tiers=tuple(names([t], known) for t in tier or []),
-    )
-
-
-def _link(text: str, known):
-    from doworld.cli.values import names
-
-    found = _LINK.fullmatch(text)
-    if found is None:
-        raise QueryError(f"{text!r} is not an edge. Write cause:effect, as in heater1:T1.")
-    ends = names([found["source"]], known)[0], names([found["target"]], known)[0]
-    return (*ends, int(found["lag"])) if found["lag"] else ends

@@ -111,3 +111,14 @@ Propensity: TypeAlias = Annotated[
     str | None,
     typer.Option(help="Column with the probability of the logged action.", metavar="COL"),
 ]
+
+MaxLag: TypeAlias = Annotated[
+    int | None, typer.Option(help="Rows to look back at most (from the data).", metavar="ROWS")
+]
+Contemporaneous: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--contemporaneous/--lagged-only", help="Allow effects within one row (from the data)."
+    ),
+]
+Fdr: TypeAlias = Annotated[float, typer.Option(help="Share of false edges that is accepted.")]

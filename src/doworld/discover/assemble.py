@@ -1,6 +1,6 @@
 """Tests become edges with probability, effect and evidence."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +9,7 @@ from doworld.discover.contemporaneous import RowTest, Within
 from doworld.discover.fits import LEAST_GAIN
 from doworld.discover.group import GROUP_TEST, GroupTest
 from doworld.discover.multiplicity import benjamini_hochberg
+from doworld.discover.odds import odds_table, pair_odds
 from doworld.discover.results import EdgeTests
 from doworld.graph import Edge, Evidence, Mark, Prior
 
@@ -24,7 +25,7 @@ def lag_edges(
     tests: EdgeTests, probability: np.ndarray, cut: float
 ) -> tuple[list[Edge], list[Edge]]:
     """The edges whose test passes, and those left out that resampling would often bring back."""
-    passed = (tests.p_value <= cut) & (tests.gain >= tests.least_gain)
+    passed = (tests.p_value <= cut * tests.weight) & (tests.gain >= tests.least_gain)
     near = ~passed & (probability >= DOUBTFUL)
     return (
         [_edge(tests, probability, i, t) for i, t in np.argwhere(passed).tolist()],
@@ -44,31 +45,38 @@ def _edge(tests: EdgeTests, probability: np.ndarray, i: int, t: int) -> Edge:
             test=tests.test[t],
             statistic=float(tests.statistic[i, t]),
             p_value=float(tests.p_value[i, t]),
-            rows=len(block.outcomes),
-            note=f"removes {float(tests.gain[i, t]):.2g} of the variance left without it",
+            rows=int(tests.rows[i, t]),
+            note=f"removes {float(tests.gain[i, t]):.2g} of the variance left without it"
+            + weight_note(float(tests.weight[i, t])),
         ),
     )
+
+
+def weight_note(weight: float) -> str:
+    """What a prior probability made of a test, for its evidence."""
+    return "" if abs(weight - 1) < 0.05 else f"; prior knowledge weighs its test {weight:.2g}"
 
 
 def group_edges(
     tests: EdgeTests,
     groups: list[GroupTest],
     sure: list[Edge],
-    cut: float,
+    cuts: Sequence[float],
     *,
     levers: frozenset[str],
 ) -> list[Edge]:
     """Edges from sources that matter although none of their lags passed alone.
 
     The edge stands at the lag with the largest statistic; which lag it is stays open. ``levers``
-    are actions of an unknown policy. A feedback controller hides what its action does, because the
-    action is nearly a function of the states beside it; such an edge is kept, with its probability,
-    where held-out loss speaks for it in at least every other resample.
+    are actions of an unknown policy; ``cuts`` the p-value up to which each group counts. A feedback
+    controller hides what its action does, because the action is nearly a function of the states
+    beside it; such an edge is kept, with its probability, where held-out loss speaks for it in at
+    least every other resample.
     """
     block = tests.block
     found = {(e.source, e.target) for e in sure}
     out = []
-    for group in groups:
+    for group, cut in zip(groups, cuts, strict=True):
         target = block.targets[group.target].name
         likely = group.source in levers and group.probability >= 0.5
         passed = (group.p_value <= cut or likely) and group.gain >= LEAST_GAIN
@@ -103,7 +111,10 @@ def group_edges(
 
 
 def within_edges(
-    links: Within, tests: Mapping[tuple[int, int], RowTest], rows: int, rate: float
+    links: Within,
+    tests: Mapping[tuple[int, int], RowTest],
+    rate: float,
+    prior: Prior,
 ) -> tuple[list[Edge], list[Edge]]:
     """Edges within a row: directed where the data allow it, ``---`` where they do not.
 
@@ -115,17 +126,20 @@ def within_edges(
         one = (i, j) if not links.out[j, i] else (min(i, j), max(i, j))
         other = found.get(one)
         found[one] = test if other is None or test.p_value > other.p_value else other
-    pairs = len(links.names) * (len(links.names) - 1) // 2
-    p = [t.p_value for t in found.values()]
-    cut = benjamini_hochberg(np.array(p + [1.0] * (pairs - len(p))), rate)
+    odds = pair_odds(odds_table(prior, links.names))
+    upper = np.triu_indices(len(odds), 1)
+    weight = odds / (float(odds[upper].mean()) if len(upper[0]) else 1.0)
+    p = [t.p_value / weight[i, j] for (i, j), t in found.items()]
+    cut = benjamini_hochberg(np.array(p + [1.0] * (len(upper[0]) - len(p))), rate)
     kept: list[Edge] = []
     doubtful: list[Edge] = []
     for (i, j), test in found.items():
-        if test.p_value > cut:
+        if test.p_value > cut * weight[i, j]:
             continue
         free = bool(links.out[j, i])
         note = "direction open: the data cannot tell it" if free else ""
-        proof = Evidence(WITHIN_TEST, test.score, test.p_value, rows, note)
+        note += weight_note(float(weight[i, j]))
+        proof = Evidence(WITHIN_TEST, test.score, test.p_value, test.rows, note)
         mark = Mark.UNDIRECTED if free else Mark.DIRECTED
         chance = float(links.share[i, j])
         edge = Edge(links.names[i], links.names[j], 0, mark, chance, test.effect, proof)

@@ -8,12 +8,15 @@ from jaxtyping import Bool, Float
 from scipy import stats
 from scipy.special import stdtr
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld._core.progress import Track
 from doworld.discover.design import Block
 from doworld.discover.elimination import Elimination, eliminate
 from doworld.discover.fits import LEAST_GAIN, Fit, fit_targets, least_gain, outcome_of
 from doworld.discover.heldout import NOISE_FREE, nested_test
 from doworld.discover.linear import PartialTests, normal_score, partial_tests
+from doworld.discover.many_levels import by_strata, crowded_targets
+from doworld.discover.observed import observe
 from doworld.discover.results import EdgeTests, empty_table
 from doworld.discover.selection import selected_tests
 from doworld.discover.standard import Standardised, standardise
@@ -53,18 +56,28 @@ class Assessment:
 
 
 def assess(
-    block: Block, required: Bool[np.ndarray, "candidates targets"], track: Track
+    block: Block,
+    required: Bool[np.ndarray, "candidates targets"],
+    track: Track,
+    budget: Budget = UNLIMITED,
 ) -> Assessment:
     """Tests every allowed candidate of every target.
 
-    Targets with the same allowed candidates share one correlation matrix and one basis.
+    Targets with the same allowed candidates share one correlation matrix and one basis. Linear
+    tests are always made; bent answers are looked for while ``budget`` lasts.
     """
     table = empty_table(block, LINEAR_TEST)
     residual = np.zeros_like(block.outcomes)
     unexplained = np.ones(len(block.targets))
     linear = np.ones(len(block.targets), bool)
     groups: dict[bytes, list[int]] = {}
-    for t in range(len(block.targets)):
+    crowded = [] if block.scalar else crowded_targets(block)
+    if crowded:
+        by_strata(block, table, crowded)
+        # with as many levels as that nothing is left to look for links within the row
+        unexplained[crowded] = np.nan
+        track.advance(len(crowded), budget.words())
+    for t in (t for t in range(len(block.targets)) if t not in crowded):
         groups.setdefault(block.allowed[:, t].tobytes(), []).append(t)
     for targets in groups.values():
         kept = np.flatnonzero(block.allowed[:, targets[0]]).tolist()
@@ -80,7 +93,17 @@ def assess(
         for t in targets:
             own = [at.index(c) for c in block.targets[t].columns]
             unexplained[t] = float((tests.residual[:, own] ** 2).mean())
-        for t, fit, some in _nonlinear_targets(part, targets, tests, at):
+        if block.holes is not None:
+            track.advance(len(targets), budget.words())
+            continue  # bent models of completed rows would be judged by values never seen
+        if budget.over():
+            _cut(budget, [block.targets[t].name for t in targets])
+            continue
+        bent = _nonlinear_targets(part, targets, tests, at)
+        for k, (t, fit, some) in enumerate(bent):
+            if budget.over():
+                _cut(budget, [block.targets[u].name for u, _, _ in bent[k:]])
+                break
             need = [i for i in range(len(kept)) if required[kept[i], t]]
             missed = [i for i in need if i not in some]
             first = None if missed else fit
@@ -88,8 +111,14 @@ def assess(
             _write(table, found, kept, t)
             residual[:, list(block.targets[t].columns)] = found.residual
             unexplained[t], linear[t] = found.unexplained, False
-        track.advance(len(targets))
+        track.advance(len(targets), budget.words())
+    observe(block, table)
     return Assessment(table, residual, unexplained, linear)
+
+
+def _cut(budget: Budget, names: list[str]) -> None:
+    few = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    budget.cut(f"no look for bent answers of {few}")
 
 
 def _linear(

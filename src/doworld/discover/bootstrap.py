@@ -22,7 +22,7 @@ def edge_probabilities(
     weights w and the unit's influence ψ_u: no model is fitted again. Where influences were too
     many to keep, the score's own sampling distribution N(s, 1) takes their place.
     """
-    bar = stats.norm.isf(max(cut, 1e-300) / 2)
+    bar = stats.norm.isf(np.clip(cut * tests.weight, 1e-300, 1.0) / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         held = tests.least_gain / np.maximum(tests.gain, 1e-12)
     needed = np.where(tests.gain > 0, np.abs(tests.score) * np.sqrt(np.minimum(held, 1e6)), np.inf)

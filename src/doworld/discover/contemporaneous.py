@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld._core.errors import GraphError
 from doworld._core.progress import Quiet
 from doworld.data import Role, Schema
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.design import Block, Candidate
 from doworld.discover.heldout import NOISE_FREE
+from doworld.discover.odds import WithOdds, odds_table
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.results import EdgeTests
-from doworld.discover.scores import GaussianScore
+from doworld.discover.scores import GaussianScore, Score
 from doworld.discover.standard import standardise
 from doworld.graph import Edge, Prior
 from doworld.graph.equivalence import equivalence_class
@@ -38,6 +40,7 @@ class RowTest:
     score: float
     p_value: float
     effect: float
+    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,27 +101,43 @@ def leftover(found: Assessment, block: Block) -> float:
     return float((np.abs(table.T @ table / max(len(table), 1)) * apart).max(initial=0.0))
 
 
-def within(block: Block, found: Assessment, schema: Schema, prior: Prior, *, seed: int) -> Within:
+def within(
+    block: Block,
+    found: Assessment,
+    schema: Schema,
+    prior: Prior,
+    *,
+    seed: int,
+    budget: Budget = UNLIMITED,
+) -> Within:
     """Links and directions among the block's targets given the past.
 
     The best order is searched with the Bayesian information criterion of linear models (its penalty
     per cause log n + log p, p the number of candidates; Chen and Chen 2008, γ = ½), in which the
     past, and what a nonlinear model makes of it, are causes that nothing else moves. An edge points
     one way if all graphs of the found one's equivalence class agree (Meek 1995), and so do nine in
-    ten resampled logs. Targets without noise have nothing left to link and take no part.
+    ten resampled logs. Targets without noise have nothing left to link and take no part. Prior odds
+    add to the score. When ``budget`` ends, what the search has is taken, and resamples are fewer.
     """
     nodes = tuple(t for t in range(len(block.targets)) if found.unexplained[t] > NOISE_FREE)
     names = tuple(block.targets[t].name for t in nodes)
     inside = _constraints(names, schema, prior)
     table, columns, allowed, required = _nodes(block, found, nodes, inside)
     past = len(columns) - len(nodes)
-    score = GaussianScore.of(table, columns, float(np.log(len(table)) + np.log(len(columns))))
+    score: Score = GaussianScore.of(
+        table, columns, float(np.log(len(table)) + np.log(len(columns)))
+    )
+    if prior.chances:
+        odds = np.ones((len(columns), len(columns)))
+        odds[past:, past:] = odds_table(prior, names)
+        score = WithOdds.of(score, odds)
     tier = (0.0,) * past + (1.0,) * len(nodes)
     limits = Constraints(allowed, required, tier, min(MOST_PARENTS, len(table) // 10))
     rng = np.random.default_rng([seed, 41])
-    best = search(score, limits, kicks=KICKS if len(nodes) < 40 else 1, rng=rng)
+    kicks = KICKS if len(nodes) < 40 else 1
+    best = search(score, limits, kicks=kicks, rng=rng, budget=budget.part(0.6))
     out = _class(best, past)
-    points, share = _agreement(score, limits, best, past, rng)
+    points, share = _agreement(score, limits, best, past, rng, budget)
     certain = out & ~out.T & ((points >= AGREED * share) | required[past:, past:])
     linked = out | out.T
     return Within(names, nodes, linked & ~certain.T, share)
@@ -165,20 +184,26 @@ def _class(found: Ordered, past: int) -> Bool[np.ndarray, "n n"]:
 
 
 def _agreement(
-    score: GaussianScore,
+    score: Score,
     limits: Constraints,
     best: Ordered,
     past: int,
     rng: np.random.Generator,
+    budget: Budget,
 ) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
     """Shares of resampled logs in which i → j for certain, and in which i and j are linked."""
     n = len(best.order) - past
     points, links = np.zeros((2, n, n))
+    made = 0
     for again in score.resamples(RESAMPLES, rng):
+        if made and budget.over():
+            budget.cut(f"{made} of {RESAMPLES} resamples of the edges within a row")
+            break
         out = _class(refine(again, limits, best, rng), past)
         points += out & ~out.T
         links += out | out.T
-    return points / RESAMPLES, links / RESAMPLES
+        made += 1
+    return points / made, links / made
 
 
 class Given:
@@ -195,9 +220,8 @@ class Given:
             near = np.flatnonzero(self.links.out[:, j]).tolist()
             for k, i in enumerate(near):
                 table, at = self._table(j, near), (len(self.block.candidates) + k, 0)
-                out[i, j] = RowTest(
-                    float(table.score[at]), float(table.p_value[at]), float(table.effect[at])
-                )
+                found = (float(v[at]) for v in (table.score, table.p_value, table.effect))
+                out[i, j] = RowTest(*found, rows=int(table.rows[at]))
         return out
 
     def correct(self, found: Assessment, links: Within) -> None:
@@ -225,13 +249,21 @@ class Given:
         block = self.block
         inputs, candidates = [block.inputs], list(block.candidates)
         width = block.inputs.shape[1]
+        seen = [] if block.holes is None else [block.holes[:, :width]]
         for i in near:
             own = block.targets[self.links.nodes[i]]
             inputs.append(block.outcomes[:, list(own.columns)])
+            if block.holes is not None:
+                at = block.inputs.shape[1]
+                seen.append(block.holes[:, [at + c for c in own.columns]])
             columns = tuple(range(width, width + len(own.columns)))
             candidates.append(Candidate(own.name, 0, columns))
             width += len(own.columns)
         wider = block.for_target(target, np.concatenate(inputs, 1), tuple(candidates))
+        if block.holes is not None:
+            own = [block.inputs.shape[1] + c for c in block.targets[target].columns]
+            holes = np.concatenate([*seen, block.holes[:, own]], 1)
+            wider = replace(wider, holes=holes)
         required = np.zeros((len(candidates), 1), bool)
         return assess(wider, required, Quiet().task("", 1)).tests
 
@@ -241,7 +273,7 @@ def _weaker(table: EdgeTests, versions: list[EdgeTests], target: int, block: Blo
     rows = np.arange(len(block.candidates))
     p = np.stack([np.nan_to_num(v.p_value[rows, 0], nan=1.0) for v in versions])
     worst = p.argmax(0)
-    for name in ("score", "statistic", "p_value", "gain", "least_gain", "effect"):
+    for name in ("score", "statistic", "p_value", "gain", "least_gain", "effect", "rows"):
         every = np.stack([getattr(v, name)[rows, 0] for v in versions])
         getattr(table, name)[rows, target] = every[worst, rows]
     if table.influence.size and all(v.influence.size for v in versions):

@@ -8,8 +8,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from doworld.data import Kind, Role, Trajectories
+from doworld.discover.missing import completed, enough_pairs
 from doworld.discover.standard import pieces
 from doworld.discover.units import Units, units_of
+
+ENOUGH_COMPLETE = 0.8
+"""Share of rows from which on the complete ones are used alone."""
+FEWEST_TOGETHER, MOST_COMPLETED = 30, 20_000
 
 __all__ = ["Block", "Candidate", "Increments", "Target", "dynamics_block", "policy_block"]
 
@@ -50,6 +55,7 @@ class Block:
         candidates, targets: what the columns mean.
         allowed: ``[candidate, target]``: not ruled out by role, time or prior knowledge.
         units: rows that belong together when held out or resampled.
+        holes: inputs and outcomes as observed, NaN where missing, where rows were completed.
     """
 
     inputs: Float[np.ndarray, "rows columns"]
@@ -60,6 +66,7 @@ class Block:
     targets: tuple[Target, ...]
     allowed: Bool[np.ndarray, "candidates targets"]
     units: Units
+    holes: Float[np.ndarray, "rows both"] | None = None
 
     @property
     def scalar(self) -> bool:
@@ -91,10 +98,12 @@ class Block:
         targets = tuple(
             replace(t, own=at.get(t.own) if t.own is not None else None) for t in self.targets
         )
+        outcomes = range(self.inputs.shape[1], self.inputs.shape[1] + self.outcomes.shape[1])
         return replace(
             self,
             inputs=self.inputs[:, columns],
             earlier=earlier,
+            holes=None if self.holes is None else self.holes[:, [*columns, *outcomes]],
             candidates=chosen,
             targets=targets,
             allowed=self.allowed[list(kept)],
@@ -106,7 +115,11 @@ class Block:
             return self
         units = replace(self.units, unit=self.units.unit[::every], fold=self.units.fold[::every])
         return replace(
-            self, inputs=self.inputs[::every], outcomes=self.outcomes[::every], units=units
+            self,
+            inputs=self.inputs[::every],
+            outcomes=self.outcomes[::every],
+            units=units,
+            holes=None if self.holes is None else self.holes[::every],
         )
 
     def for_target(
@@ -237,7 +250,13 @@ def _assemble(
         Candidate(name, lag, columns, steady[name])
         for (name, lag), columns in zip(sources, causes, strict=True)
     )
-    whole = np.isfinite(inputs).all(1) & np.isfinite(outcomes).all(1)
+    whole = np.asarray(np.isfinite(inputs).all(1) & np.isfinite(outcomes).all(1))
+    holes = None
+    if log.missing.any() and (some := _worth_completing(log, inputs, outcomes, whole)) is not None:
+        whole = some
+        holes = np.concatenate([inputs, outcomes], 1)[whole]
+        full = completed(holes, np.random.default_rng(seed))
+        inputs[whole], outcomes[whole] = np.split(full, [inputs.shape[1]], 1)
     if not whole.all():
         inputs, outcomes, rows = inputs[whole], outcomes[whole], rows[whole]
     earlier = np.full(outcomes.shape[1], -1)
@@ -253,7 +272,21 @@ def _assemble(
         [[allows(c.name, t.name, c.lag) for t in final] for c in candidates], bool
     ).reshape(len(candidates), len(final))
     units = units_of(log.episode_of_row[rows], seed=seed)
-    return Block(inputs, outcomes, earlier, floor, candidates, tuple(final), allowed, units)
+    return Block(inputs, outcomes, earlier, floor, candidates, tuple(final), allowed, units, holes)
+
+
+def _worth_completing(
+    log: Trajectories, inputs: np.ndarray, outcomes: np.ndarray, whole: np.ndarray
+) -> Bool[np.ndarray, " rows"] | None:
+    """The rows to complete, where few are complete and every two numbers were seen together."""
+    some: np.ndarray = np.asarray(np.isfinite(outcomes).any(1))
+    numbers = all(v.kind is not Kind.CATEGORICAL for v in log.schema.variables)
+    if not numbers or not FEWEST_TOGETHER <= some.sum() <= MOST_COMPLETED:
+        return None
+    if whole.sum() >= ENOUGH_COMPLETE * some.sum():
+        return None
+    both = np.concatenate([inputs, outcomes], 1)[some]
+    return some if enough_pairs(both, FEWEST_TOGETHER) else None
 
 
 def dynamics_block(

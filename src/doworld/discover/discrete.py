@@ -14,6 +14,7 @@ in which each lever acts on one variable, is taken.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -25,10 +26,11 @@ from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.stratified import Stratified, joint_code, stratified
 from doworld.graph import Edge, Evidence, LocalGraph, Mark, Prior
 
-__all__ = ["Discrete", "discrete_edges", "discrete_targets"]
+__all__ = ["Discrete", "discrete_edges", "discrete_targets", "grow_shrink"]
 
 Codes = Int[np.ndarray, " rows"]
 Link = tuple[str, int]
+_Item = TypeVar("_Item")
 
 LEAST_EFFECT = 0.003
 """Share of the strongest possible dependence below which an edge is not worth having."""
@@ -334,7 +336,7 @@ def _grow_shrink(
     rate: float,
 ) -> dict[Link, Stratified]:
     """Each candidate's test given the others that were kept; those left out fail theirs."""
-    fixed, kept = list(given), []
+    fixed = list(given)
     y = table.columns[target, 0][rows]
 
     def test(link: Link, others: list[Link]) -> Stratified:
@@ -342,15 +344,17 @@ def _grow_shrink(
         strata = joint_code(*code) if code else np.zeros(len(y), np.int64)
         return stratified(table.columns[link][rows], y, strata)
 
-    return _search(candidates, kept, test, rate)
+    return grow_shrink(candidates, test, rate)
 
 
-def _search(
-    candidates: list[Link],
-    kept: list[Link],
-    test: Callable[[Link, list[Link]], Stratified],
+def grow_shrink(
+    candidates: list[_Item],
+    test: Callable[[_Item, list[_Item]], Stratified],
     rate: float,
-) -> dict[Link, Stratified]:
+) -> dict[_Item, Stratified]:
+    """Each candidate's test given the others that were kept; those left out fail theirs."""
+    kept: list[_Item] = []
+
     def good(result: Stratified) -> bool:
         return result.p_value <= rate and _large(result)
 

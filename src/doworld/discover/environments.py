@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld.data import Role, Trajectories
 from doworld.discover.invariance import Invariance, invariance
 from doworld.discover.multiplicity import benjamini_hochberg
@@ -164,7 +165,12 @@ def _placed(log: Trajectories, found: MechanismChange, seed: int) -> MechanismCh
 
 
 def orient_by_changes(
-    graph: CausalGraph, log: Trajectories, *, fdr: float = 0.01, seed: int = 0
+    graph: CausalGraph,
+    log: Trajectories,
+    *,
+    fdr: float = 0.01,
+    seed: int = 0,
+    budget: Budget = UNLIMITED,
 ) -> CausalGraph:
     r"""Directs open edges within a row by which factor keeps still while the other changes.
 
@@ -185,6 +191,7 @@ def orient_by_changes(
         log: of two or more environments.
         fdr: see above.
         seed: of the folds that choose capacities.
+        budget: when it ends, the edges directed so far are.
 
     Returns:
         The graph with these edges directed and the reason in their evidence and the notes.
@@ -207,6 +214,9 @@ def orient_by_changes(
     cut = benjamini_hochberg(np.array(every), fdr)
     said: list[str] = []
     while True:
+        if budget.over():
+            budget.cut("not every open edge was compared between environments")
+            break
         steps = [s for e in graph.edges() if (s := _step(known, graph, e, cut)) is not None]
         steps = [s for s in steps if not _closes(graph, s)]
         if not steps:

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld.discover.design import Block
 from doworld.discover.standard import standardise
 
@@ -30,7 +31,7 @@ class GroupTest:
     probability: float
 
 
-def group_tests(block: Block) -> list[GroupTest]:
+def group_tests(block: Block, budget: Budget = UNLIMITED) -> list[GroupTest]:
     """Tests every source that has several lags against every target but itself.
 
     With L⁻ and L the held-out squared losses per block without and with all lags of the source,
@@ -50,6 +51,9 @@ def group_tests(block: Block) -> list[GroupTest]:
     grams = [x[rows].T @ x[rows] for rows in (fold[block.units.unit] == k for k in range(FOLDS))]
     out = []
     for t, target in enumerate(block.targets):
+        if budget.over():
+            budget.cut("no tests of all lags of a source together")
+            break
         if len(target.columns) != 1:
             continue
         column = target.columns[0]

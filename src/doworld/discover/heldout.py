@@ -90,7 +90,9 @@ def nested_test(
     In a noise-free system e ≈ d, the sums are heavy-tailed and few units dominate; there each
     unit's sum is also divided by its own spread, and the better of the two tests counts double.
     """
-    scale = np.maximum(outcome.var(0), np.finfo(float).tiny)
+    # what does not vary but for rounding must not be divided by next to nothing
+    rounding = (1e-12 * np.abs(outcome).max(0, initial=0.0)) ** 2
+    scale = np.maximum(np.maximum(outcome.var(0), rounding), np.finfo(float).tiny)
     error = outcome - smaller
     product = (error * (larger - smaller) / scale).sum(1)
     sums = np.bincount(units.unit, product, units.count)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld.data import Trajectories
 from doworld.discover.design import Block, dynamics_block
 from doworld.discover.fits import ROWS_PER_TERM, fit_targets, outcome_of
@@ -34,13 +35,14 @@ def choose_lag(
     *,
     seed: int,
     longest: int = LONGEST,
+    budget: Budget = UNLIMITED,
 ) -> LagChoice:
     """The fewest lags beyond which no target is predicted better out of sample.
 
     For every target and number of lags the best class's held-out loss is compared with that of the
     number chosen so far on the same rows; more lags must lower it significantly and by 2 %. A
     target of which the lags so far leave less than a hundredth unexplained asks for no more. The
-    graph gets the largest number that any target needs.
+    graph gets the largest number that any target needs. When ``budget`` ends, no more are tried.
     """
     lengths = np.diff(log.starts)
     rows = [int(np.maximum(lengths - k, 0).sum()) for k in range(1, longest + 1)]
@@ -53,6 +55,9 @@ def choose_lag(
     current, losses, _ = _predict(widest, 1)
     for k in range(2, longest + 1):
         if max(losses) < ENOUGH:
+            break
+        if budget.over():
+            budget.cut(f"no more than {k - 1} lag{'s' if k > 2 else ''} tried")
             break
         if sum(c.lag <= k for c in widest.candidates) > len(widest.inputs) / ROWS_PER_TERM:
             break

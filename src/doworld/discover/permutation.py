@@ -8,7 +8,9 @@ from heapq import heapify, heappop, heappush
 import numpy as np
 from jaxtyping import Bool, Float
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld._core.errors import GraphError
+from doworld._core.progress import Quiet, Track
 from doworld.discover.scores import Score, bits
 
 __all__ = ["Constraints", "Ordered", "refine", "search"]
@@ -19,6 +21,7 @@ ROUNDS = 4
 STRONGEST = 8
 FEW = 48
 """Allowed parents of a variable up to which all of them are tried."""
+NOBODY = Quiet().task("", 1)
 KICKED = 3
 """At most so many neighbours are thrown to a random place with a variable."""
 
@@ -89,7 +92,13 @@ class Ordered:
 
 
 def search(
-    score: Score, constraints: Constraints, *, kicks: int, rng: np.random.Generator
+    score: Score,
+    constraints: Constraints,
+    *,
+    kicks: int,
+    rng: np.random.Generator,
+    budget: Budget = UNLIMITED,
+    track: Track = NOBODY,
 ) -> Ordered:
     r"""The order whose greedily chosen parents score best.
 
@@ -107,6 +116,8 @@ def search(
         constraints: what is known of the edges.
         kicks: how often variables are thrown to random places, for each variable.
         rng: of the order in which variables move, and of the kicks.
+        budget: when it ends, the best order so far is taken.
+        track: advanced by one in all.
 
     Raises ``GraphError`` where the required edges form a cycle.
 
@@ -118,27 +129,36 @@ def search(
     >>> (found | found.T).astype(int).tolist()
     [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     """
-    trees = _Trees(score, constraints, _candidates(score, constraints))
-    best = _climb(constraints.order(constraints.tier), range(len(constraints.tier)), trees, rng)
+    first = constraints.order(constraints.tier)
+    trees = _Trees(score, constraints, _candidates(score, constraints, budget), budget)
+    best = _climb(first, range(len(constraints.tier)), trees, rng)
     best = _widened(best, trees, rng)
-    best = _kicked(best, kicks, trees, rng)
+    track.advance(0.3, budget.words())
+    best = _kicked(best, kicks, trees, rng, track=track)
     return trees.ordered(_widened(best, trees, rng))
 
 
 def _widened(order: list[int], trees: "_Trees", rng: np.random.Generator) -> list[int]:
     """Searches again with the candidates that the order shows were missed, until there are none."""
     for _ in range(ROUNDS):
-        if not trees.widen(order):
+        if trees.budget.over() or not trees.widen(order):
             break
         order = _climb(order, order, trees, rng)
     return order
 
 
-def _kicked(best: list[int], kicks: int, trees: "_Trees", rng: np.random.Generator) -> list[int]:
+def _kicked(
+    best: list[int], kicks: int, trees: "_Trees", rng: np.random.Generator, *, track: Track
+) -> list[int]:
     """Throws a variable and some neighbours to random places and climbs again, time after time."""
     highest = trees.total(best)
     movable = [v for v, near in enumerate(trees.near) if near]
-    for _ in range(kicks * len(movable)):
+    count = kicks * len(movable)
+    for made in range(count):
+        if trees.budget.over():
+            trees.budget.cut(f"{made} of {count} new starts of the search for the best order")
+            break
+        track.advance(0.7 / count, trees.budget.words())
         v = movable[int(rng.integers(len(movable)))]
         near = trees.near[v]
         beside = [u for u in rng.permutation(near).tolist() if trees.near[u]]
@@ -165,7 +185,7 @@ def _mask(members: Sequence[int]) -> int:
     return sum(1 << i for i in members)
 
 
-def _candidates(score: Score, constraints: Constraints) -> list[int]:
+def _candidates(score: Score, constraints: Constraints, budget: Budget = UNLIMITED) -> list[int]:
     """Candidate parents: the strongest alone, and the Markov blanket by forward selection.
 
     What is related neither to the target nor to one of those taken cannot be in the blanket. One of
@@ -182,6 +202,9 @@ def _candidates(score: Score, constraints: Constraints) -> list[int]:
     for target in range(d):
         first = np.argsort(-alone[:, target], kind="stable")[:STRONGEST]
         near[first, target] = related[first, target]
+        if budget.over():
+            budget.cut("only the strongest relations were tried as edges")
+            continue
         blanket = _blanket(score, target, constraints.most, alone[:, target], related, either)
         near[blanket, target] = True
     near |= near.T
@@ -214,8 +237,14 @@ def _blanket(
 class _Trees:
     """Grow–shrink trees: what each variable takes from any set that stands before it."""
 
-    def __init__(self, score: Score, constraints: Constraints, candidates: list[int]) -> None:
-        self.score, self.constraints = score, constraints
+    def __init__(
+        self,
+        score: Score,
+        constraints: Constraints,
+        candidates: list[int],
+        budget: Budget = UNLIMITED,
+    ) -> None:
+        self.score, self.constraints, self.budget = score, constraints, budget
         self.candidates: list[int] = []
         self.near: list[list[int]] = []
         self.after: list[int] = []
@@ -326,6 +355,9 @@ def _climb(
         turn = rng.permutation(sorted(waiting)).tolist()
         waiting = set()
         for v in turn:
+            if trees.budget.over():
+                trees.budget.cut("the search for the best order ended before it stood still")
+                return order
             gap = _best_gap(v, order, trees)
             if gap is not None:
                 order.remove(v)

@@ -1,36 +1,49 @@
 """From a log to a causal graph."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from doworld._core.budget import UNLIMITED, Budget, Seconds
 from doworld._core.errors import DoworldWarning, GraphError, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Policy, Role, Trajectories
+from doworld.discover.account import accounted, required_anew, show
 from doworld.discover.assemble import group_edges, lag_edges, with_required, within_edges
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.bootstrap import edge_probabilities
+from doworld.discover.conflicts import temporal_conflicts
 from doworld.discover.contemporaneous import Given, leftover, within
+from doworld.discover.copies import (
+    copied_edges,
+    copy_fact,
+    nearly_determined,
+    state_copies,
+)
 from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
+from doworld.discover.facts import Method, Seen
 from doworld.discover.group import group_tests
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
+from doworld.discover.odds import weighed
 from doworld.discover.prepare import (
     Usable,
     check_count,
     check_rows,
     deterministic_actions,
     independent,
+    lonely,
     usable,
 )
+from doworld.discover.stand_ins import stand_ins
 from doworld.discover.static import static_graph
-from doworld.discover.table import complete_rows
+from doworld.discover.table import rows_of
 from doworld.discover.threads import one_thread
-from doworld.graph import CausalGraph, Edge, Mark, Prior, Reason, Unidentified
+from doworld.graph import CausalGraph, Conflict, Edge, Mark, Prior, Reason, Unidentified
 
 __all__ = ["discover"]
 
@@ -50,6 +63,9 @@ class _Task:
     fdr: float
     seed: int
     progress: Progress
+    budget: Budget = UNLIMITED
+    seen: Seen = field(default_factory=Seen)
+    conflicts: list[Conflict] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unidentified: list[Unidentified] = field(default_factory=list)
 
@@ -70,8 +86,21 @@ class _Task:
             if fact.reason in SERIOUS and not (given and fact.reason is Reason.CONSTANT):
                 warnings.warn(fact.note, DoworldWarning, stacklevel=5)
 
-    def graph(self, kept: list[Edge], doubtful: list[Edge], max_lag: int) -> CausalGraph:
-        """The graph of these edges, with all that was noted."""
+    def graph(
+        self,
+        kept: list[Edge],
+        doubtful: list[Edge],
+        max_lag: int,
+        blocks: Sequence[Block] = (),
+    ) -> CausalGraph:
+        """The graph of these edges, with all that was noted; near repetitions are doubtful too."""
+        said = [f.variable for f in self.unidentified]
+        near = nearly_determined(self.log, self.names, said)
+        self.unidentified.extend(near)
+        self.notes.extend(f.note for f in near)
+        known = {(e.source, e.target, e.lag) for e in doubtful}
+        more = stand_ins(blocks, kept, near, self.prior, self.seen.cut)
+        doubtful = doubtful + [e for e in more if (e.source, e.target, e.lag) not in known]
         return CausalGraph(
             self.log.schema.names,
             tuple(kept),
@@ -79,6 +108,8 @@ class _Task:
             max_lag,
             tuple(self.notes),
             tuple(self.unidentified),
+            conflicts=tuple(self.conflicts),
+            roles=tuple(v.role.value for v in self.log.schema.variables),
         )
 
 
@@ -98,6 +129,8 @@ def discover(
     contemporaneous: bool | None = None,
     fdr: float = 0.01,
     seed: int = 0,
+    budget: float | Budget | None = None,
+    explain: bool = False,
     progress: Progress = QUIET,
 ) -> CausalGraph:
     """Learns which variable acts on which, and after how many rows, from a log.
@@ -115,17 +148,24 @@ def discover(
 
     Args:
         log: episodes, or a static table.
-        prior: required and forbidden edges and tiers, honoured exactly.
+        prior: required and forbidden edges, tiers and groups, honoured exactly, and probabilities,
+            which weigh the tests. Where the data disagree, the graph's ``conflicts`` say so.
         max_lag: the longest lag, in rows; None takes the fewest that prediction asks for.
         contemporaneous: whether to look for edges within a row; None looks where the past leaves
             targets correlated. Static tables have no other edges.
         fdr: the expected share of false edges among those found.
         seed: of the folds and the bootstrap.
+        budget: seconds it may take, or an object that its loops ask (``doworld._core.budget``).
+            When it ends, the best graph so far comes back, and a note says which steps were cut.
+            Linear tests and one order are always made. Where a budget cuts, the same seed need not
+            give the same answer.
+        explain: prints the rule table as it was applied (``graph.choices``).
         progress: shows how far it is.
 
     Returns:
         The graph, with each edge's probability over resampled episodes, its effect and evidence,
-        and notes on every setting that the data decided and every question they forbid. State →
+        and notes on every setting that the data decided and every question they forbid; the first
+        says in two sentences what was chosen and why, ``choices`` has it row by row. State →
         action edges, found at lag 0, describe the policy that wrote the log.
 
     Raises:
@@ -148,13 +188,32 @@ def discover(
     ['push(t-1) --> push(t)', 'push(t-1) --> speed(t)', 'speed(t-1) --> speed(t)']
     """
     prior = prior or Prior()
-    prior.check(log.schema.names)
+    static = log.schema.static
+    prior.check(log.schema.names, static=static)
     _check_settings(fdr, max_lag)
-    task = _Task(log, usable(log), prior, fdr, seed, progress, list(log.notes))
+    clock = Seconds(budget) if isinstance(budget, int | float) else (budget or UNLIMITED)
+    known = usable(log)
+    copies = () if static else state_copies(log, known.names)
+    gone = {copy for copy, _ in copies}
+    facts = tuple(copy_fact(*pair) for pair in copies)
+    names = tuple(n for n in known.names if n not in gone)
+    known = Usable(names, (*known.unidentified, *facts))
     with one_thread():
-        static = log.schema.static
-        graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
-        return _by_environments(task, graph)
+        while True:
+            notes = [*log.notes, *lonely(log)]
+            task = _Task(log, known, prior, fdr, seed, progress, clock, notes=notes)
+            graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
+            stricter = required_anew(graph, log, prior)
+            if stricter is None:
+                break
+            prior = stricter
+        graph = _by_environments(task, graph)
+    more = copied_edges(copies, graph.links, prior, task.seen.rows)
+    graph = replace(graph, links=(*graph.links, *more))
+    graph = accounted(graph, log, known.names, task.seen, prior, fdr=fdr, budget=clock)
+    if explain:
+        show(graph.choices)
+    return graph
 
 
 def _by_environments(task: _Task, graph: CausalGraph) -> CausalGraph:
@@ -162,7 +221,7 @@ def _by_environments(task: _Task, graph: CausalGraph) -> CausalGraph:
     vague = any(e.lag == 0 and e.mark is Mark.UNDIRECTED for e in graph.links)
     if not vague or len(np.unique(task.log.environment)) < 2:
         return graph
-    return orient_by_changes(graph, task.log, fdr=task.fdr, seed=task.seed)
+    return orient_by_changes(graph, task.log, fdr=task.fdr, seed=task.seed, budget=task.budget)
 
 
 def _check_settings(fdr: float, max_lag: int | None) -> None:
@@ -180,12 +239,15 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
     if max_lag is None:
         shortest = dynamics_block(task.log, task.names, 1, prior.allows, seed=task.seed)
         check_rows(shortest, task.log, 1)
-        choice = choose_lag(task.log, task.names, prior.allows, seed=task.seed)
+        part = task.budget.part(0.25)
+        choice = choose_lag(task.log, task.names, prior.allows, seed=task.seed, budget=part)
         max_lag = max(choice.lags, *(p[2] for p in prior.required if len(p) == 3), 1)
         task.notes.append(choice.note)
+        task.seen.lags_chosen = True
+    task.seen.lags = max_lag
     _check_required(prior, task.log, max_lag)
     ordered = None
-    if contemporaneous is not False:
+    if contemporaneous is not False and not task.budget.over():
         ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
     found = _assessments(task, max_lag, ordered)
     return _graph(task, found, max_lag, _within(task, found, contemporaneous), ordered)
@@ -229,7 +291,8 @@ def _assessments(task: _Task, max_lag: int, ordered: Discrete | None) -> list[_F
         required = np.zeros((len(clean.candidates), len(clean.targets)), bool)
         for i, c in enumerate(clean.candidates if prior.required else ()):
             required[i] = [prior.requires(c.name, t.name, c.lag) for t in clean.targets]
-        assessment = assess(clean, required, track)
+        assessment = assess(clean, required, track, task.budget.part(0.6))
+        task.seen.watch(clean, assessment)
         found.append(_Found(clean, assessment))
         task.forbid(twins)
         if block is policy:
@@ -241,8 +304,13 @@ def _assessments(task: _Task, max_lag: int, ordered: Discrete | None) -> list[_F
 
 
 def _model_notes(block: Block, found: Assessment) -> list[str]:
-    bent = [t.name for t, linear in zip(block.targets, found.linear, strict=True) if not linear]
-    straight = [t.name for t, linear in zip(block.targets, found.linear, strict=True) if linear]
+    judged = [
+        (t.name, bool(linear))
+        for t, linear, left in zip(block.targets, found.linear, found.unexplained, strict=True)
+        if not np.isnan(left)  # what has too many levels was not modelled
+    ]
+    bent = [name for name, linear in judged if not linear]
+    straight = [name for name, linear in judged if linear]
     notes = []
     if straight:
         notes.append(
@@ -263,7 +331,10 @@ def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[
     wanted = any(len(p) == 3 and p[2] == 0 for p in task.prior.required)
     if asked is False or first is None:
         return [], []
-    strongest = leftover(first.assessment, first.block)
+    if task.budget.over() and not wanted:
+        task.budget.cut("no look for edges within a row")
+        return [], []
+    strongest = task.seen.leftover = leftover(first.assessment, first.block)
     if not asked and not wanted and strongest < LEAST_LINK:
         task.notes.append("no edges within a row: the past leaves the states uncorrelated.")
         return [], []
@@ -272,9 +343,11 @@ def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[
             f"edges within a row were looked for: the past leaves states correlated (up to "
             f"{strongest:.2f}). An unobserved common cause may look the same."
         )
-    links = within(first.block, first.assessment, task.log.schema, task.prior, seed=task.seed)
+    task.seen.within = True
+    schema, part = task.log.schema, task.budget.part(0.8)
+    links = within(first.block, first.assessment, schema, task.prior, seed=task.seed, budget=part)
     given = Given(first.block, links)
-    kept, doubtful = within_edges(links, given.tests(), len(first.block.outcomes), task.fdr)
+    kept, doubtful = within_edges(links, given.tests(), task.fdr, task.prior)
     given.correct(first.assessment, links.only(kept))
     return kept, doubtful
 
@@ -286,13 +359,20 @@ def _graph(
     within: tuple[list[Edge], list[Edge]],
     ordered: Discrete | None,
 ) -> CausalGraph:
-    groups = [group_tests(f.block) for f in found]
+    groups = [group_tests(f.block, task.budget) for f in found]
+    p_values = [f.assessment.tests.p_value for f in found]
+    weights, group_weights = weighed(task.prior, [f.block for f in found], p_values, groups)
     every = np.concatenate(
         [np.zeros(0)]
-        + [f.assessment.tests.p_value.ravel() for f in found]
-        + [np.array([g.p_value for g in own]) for own in groups]
+        + [(p / w).ravel() for p, w in zip(p_values, weights, strict=True)]
+        + [
+            np.array([g.p_value for g in own]) / w
+            for own, w in zip(groups, group_weights, strict=True)
+        ]
     )
-    cut = benjamini_hochberg(every, task.fdr)
+    cut = task.seen.cut = benjamini_hochberg(every, task.fdr)
+    task.seen.tests = int(np.isfinite(every).sum())
+    task.seen.skipped = sum(int((~f.block.allowed).sum()) for f in found)
     if len(every):
         task.notes.append(
             f"{int(np.isfinite(every).sum())} candidate edges tested; p ≤ {cut:.2g} holds the "
@@ -300,15 +380,18 @@ def _graph(
         )
     kept, doubtful = within
     if ordered:
+        task.seen.method = Method.LEVERS
+        task.seen.tests += len(ordered.edges) + len(ordered.doubtful)
         kept, doubtful = kept + list(ordered.edges), doubtful + list(ordered.doubtful)
         task.notes.extend(ordered.notes)
     schema = task.log.schema
     unknown = schema.policy is Policy.UNKNOWN
     levers = frozenset(schema.of(Role.ACTION)) if unknown else frozenset()
-    for f, own in zip(found, groups, strict=True):
-        chance = edge_probabilities(f.assessment.tests, cut, seed=task.seed)
-        sure, unsure = lag_edges(f.assessment.tests, chance, cut)
-        more = group_edges(f.assessment.tests, own, sure, cut, levers=levers)
+    for f, own, w, g in zip(found, groups, weights, group_weights, strict=True):
+        tests = replace(f.assessment.tests, weight=w)
+        chance = edge_probabilities(tests, cut, seed=task.seed)
+        sure, unsure = lag_edges(tests, chance, cut)
+        more = group_edges(tests, own, sure, (cut * g).tolist(), levers=levers)
         taken = {(e.source, e.target, e.lag) for e in more}
         unsure = [e for e in unsure if (e.source, e.target, e.lag) not in taken]
         kept, doubtful = kept + sure + more, doubtful + unsure
@@ -319,16 +402,31 @@ def _graph(
                 "resamples; it is not among the edges whose false share is held."
             )
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
-    graph = task.graph(kept, doubtful, max_lag)
+    pairs = [(f.block, f.assessment) for f in found]
+    task.conflicts.extend(temporal_conflicts(pairs, kept, task.prior, rate=task.fdr))
+    graph = task.graph(kept, doubtful, max_lag, [f.block for f in found])
     return replace(graph, local=ordered.local) if ordered else graph
 
 
 def _static(task: _Task) -> CausalGraph:
     """A table of independent rows: the best order of its variables, contexts exogenous."""
     log, prior = task.log, task.prior
-    check_count(len(complete_rows(log, task.names)), log, 0)
+    rows, holes = rows_of(log, task.names)
+    check_count(len(rows), log, 0)
     task.forbid(task.usable.unidentified)
-    found = static_graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
+    found = static_graph(
+        log,
+        task.names,
+        prior,
+        fdr=task.fdr,
+        seed=task.seed,
+        budget=task.budget,
+        progress=task.progress,
+    )
+    task.seen.method, task.seen.rows = Method.TABLE, len(rows)
+    task.seen.testwise = holes is not None
+    task.seen.tests, task.seen.skipped, task.seen.cut = found.tests, found.skipped, found.cut
+    task.conflicts.extend(found.conflicts)
     task.forbid(found.unidentified)
     task.notes.extend(found.notes)
     kept, doubtful = with_required(list(found.edges), list(found.doubtful), prior, static=True)

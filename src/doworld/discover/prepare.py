@@ -12,7 +12,7 @@ from doworld.discover.design import Block
 from doworld.discover.standard import Standardised
 from doworld.graph import Reason, Unidentified
 
-__all__ = ["Usable", "check_count", "constants", "independent", "unidentified", "usable"]
+__all__ = ["Usable", "check_count", "constants", "independent", "lonely", "unidentified", "usable"]
 
 FEWEST_ROWS = 20
 COLLINEAR = 1e-10
@@ -70,6 +70,26 @@ def constants(log: Trajectories) -> tuple[Unidentified, ...]:
     return tuple(facts)
 
 
+def lonely(log: Trajectories) -> tuple[str, ...]:
+    """Notes on variables that were observed in some of the environments only."""
+    places = np.unique(log.environment)
+    if len(places) < 2:
+        return ()
+    place = log.environment[log.episode_of_row]
+    notes = []
+    for name in log.schema.names:
+        known = np.isfinite(log.column(name))
+        seen = [e for e in places if known[place == e].any()]
+        if 0 < len(seen) < len(places):
+            where = ", ".join(log.schema.environments[e] for e in seen[:5])
+            notes.append(
+                f"{name!r} was observed in {len(seen)} of {len(places)} environments only "
+                f"({where}): tests that need it rest on their rows, and what it does elsewhere "
+                "cannot be told. Log it there too, or leave it out to use all rows fully."
+            )
+    return tuple(notes)
+
+
 def check_rows(block: Block, log: Trajectories, max_lag: int) -> None:
     """Raises ``DataError`` where too few complete rows are left to test anything."""
     check_count(len(block.outcomes), log, max_lag)
@@ -79,6 +99,14 @@ def check_count(n: int, log: Trajectories, max_lag: int) -> None:
     """Raises ``DataError`` where ``n`` complete transitions, or rows of a table, are too few."""
     if n >= FEWEST_ROWS:
         return
+    longest = int(np.diff(log.starts).max(initial=0))
+    if longest <= max_lag:
+        raise DataError(
+            f"only {n} complete transitions are left: no episode has more than {longest} rows, so "
+            f"nothing in one lies {max_lag} rows back. "
+            f"Use max_lag={max(longest - 2, 1)} or less, drop required edges at longer lags, or "
+            "log longer episodes."
+        )
     share = log.missing.mean(0)
     worst = int(np.argmax(share))
     why = (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from doworld.discover.design import Block
 
@@ -26,6 +26,8 @@ class EdgeTests:
         influence: each unit's contribution to ``score``; the score of a resampled log is
             score + Σ (times drawn − 1) · influence. No units where it was too large to keep.
         test: the name of the test, by target.
+        rows: how many each test rests on.
+        weight: of each test by prior odds, 1 on average; p-values count as p/weight.
     """
 
     block: Block
@@ -37,6 +39,8 @@ class EdgeTests:
     effect: Float[np.ndarray, "candidates targets"]
     influence: Float[np.ndarray, "units candidates targets"]
     test: list[str]
+    weight: Float[np.ndarray, "candidates targets"]
+    rows: Int[np.ndarray, "candidates targets"]
 
 
 def empty_table(block: Block, test: str) -> EdgeTests:
@@ -53,4 +57,6 @@ def empty_table(block: Block, test: str) -> EdgeTests:
         effect=np.full(shape, np.nan),
         influence=np.zeros((size, *shape), np.float32),
         test=[test] * shape[1],
+        weight=np.ones(shape),
+        rows=np.full(shape, len(block.outcomes)),
     )

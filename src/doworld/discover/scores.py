@@ -26,11 +26,15 @@ BLOCKS = 64
 
 @dataclass(frozen=True)
 class Strength:
-    """A link tested given the target's other parents: statistic, p-value, standardised effect."""
+    """A link tested given the target's other parents: statistic, p-value, standardised effect.
+
+    ``rows`` is how many the test rests on, 0 for all of the table.
+    """
 
     statistic: float
     p_value: float
     effect: float
+    rows: int = 0
 
 
 @runtime_checkable

@@ -5,18 +5,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import stats
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld._core.errors import GraphError
+from doworld._core.progress import Progress, Quiet, Track
 from doworld.data import Policy, Role, Schema, Trajectories
 from doworld.discover.multiplicity import benjamini_hochberg
+from doworld.discover.observed import OBSERVED_TEST, Observed
+from doworld.discover.odds import WithOdds, odds_table, pair_odds
 from doworld.discover.permutation import Constraints, Ordered, refine, search
-from doworld.discover.scores import GaussianScore, Score, Strength, bits
+from doworld.discover.scores import GaussianScore, MultinomialScore, Score, Strength, bits
+from doworld.discover.static_conflicts import static_conflicts
 from doworld.discover.table import Table, score_of, table_of
-from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
+from doworld.graph import Conflict, Edge, Evidence, Mark, Prior, Reason, Unidentified
 from doworld.graph.equivalence import equivalence_class
 
 __all__ = ["StaticGraph", "static_graph"]
 
+QUIET = Quiet()
 KICKS = 2
 """Kicks of the search, for each variable."""
 RESAMPLES = 20
@@ -33,12 +40,20 @@ LEVELS = "X² within strata of the other parents; effect: share of the strongest
 
 @dataclass(frozen=True)
 class StaticGraph:
-    """What a static table shows: edges, doubtful edges, notes, and what it cannot say."""
+    """What a static table shows: edges, doubtful edges, notes, and what it cannot say.
+
+    ``tests``, ``skipped`` and ``cut`` are how many pairs were tested, how many prior knowledge
+    rules out, and the p-value up to which a test counts.
+    """
 
     edges: tuple[Edge, ...]
     doubtful: tuple[Edge, ...]
     notes: tuple[str, ...]
     unidentified: tuple[Unidentified, ...]
+    conflicts: tuple[Conflict, ...]
+    tests: int
+    skipped: int
+    cut: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +68,7 @@ class _Found:
     schema: Schema
     table: Table
     score: Score
+    odds: Float[np.ndarray, "nodes nodes"]
     limits: Constraints
     ordered: Ordered
     tests: dict[tuple[int, int], Strength]
@@ -63,7 +79,14 @@ class _Found:
 
 
 def static_graph(
-    log: Trajectories, names: Sequence[str], prior: Prior, *, fdr: float, seed: int
+    log: Trajectories,
+    names: Sequence[str],
+    prior: Prior,
+    *,
+    fdr: float,
+    seed: int,
+    budget: Budget = UNLIMITED,
+    progress: Progress = QUIET,
 ) -> StaticGraph:
     r"""The edges among ``names``, variables of a table whose rows are independent units.
 
@@ -78,6 +101,10 @@ def static_graph(
 
     The tests hold ``fdr`` as far as the order is right: order and parents were chosen on the same
     rows, so a wrong order adds edges that no rate covers, and directions are not covered at all.
+
+    Prior odds add to the score of an order and weigh the tests (``doworld.discover.odds``); they
+    direct nothing by themselves. When ``budget`` ends, the best order so far is tested, and
+    probabilities without resamples are those of the test passing again.
 
     Of variables with the same content one takes part, and the copies are linked to it. Raises
     ``GraphError`` where required edges contradict a role or each other.
@@ -95,17 +122,42 @@ def static_graph(
     """
     table = table_of(log, names)
     limits = _constraints(table, log.schema, prior)
-    score = score_of(table, fdr)
+    plain = score_of(table, fdr)
+    score: Score = plain if table.holes is None else Observed(plain, table.holes)
     rng = np.random.default_rng(seed)
-    ordered = search(score, limits, kicks=KICKS, rng=rng)
-    tests, cut = _tests(score, limits, ordered, fdr)
+    odds = odds_table(prior, table.names)
+    priced = WithOdds.of(score, odds) if prior.chances else score
+    track = progress.task("searching the best order", total=1)
+    part = budget.part(0.6)
+    ordered = search(priced, limits, kicks=KICKS, rng=rng, budget=part, track=track)
+    tests, cut, weight = _tests(score, limits, ordered, fdr, odds)
     dag = limits.required.copy()
     for (i, j), test in tests.items():
-        dag[i, j] |= test.p_value <= cut
-    linked, points = _resampled(score, limits, ordered, rng)
-    found = _Found(log.schema, table, score, limits, ordered, tests, cut, dag, linked, points)
+        dag[i, j] |= test.p_value <= cut * weight[i, j]
+    nothing = np.zeros(dag.shape)
+    found = _Found(
+        log.schema, table, score, odds, limits, ordered, tests, cut, dag, nothing, nothing
+    )
+    track = progress.task("resampling", total=RESAMPLES)
+    linked, points = _resampled(priced, found, rng, budget, track)
+    found = replace(found, linked=linked, points=points)
     edges, doubtful = _edges(found)
+    free = _allowed(table.names, log.schema, Prior())
     return StaticGraph(
+        conflicts=static_conflicts(
+            score,
+            limits,
+            free,
+            ordered,
+            table.names,
+            rows=len(table.values),
+            prior=prior,
+            rate=fdr,
+            budget=budget,
+        ),
+        tests=_pairs(limits),
+        skipped=int(np.triu(free | free.T, 1).sum()) - _pairs(limits),
+        cut=cut,
         edges=(*edges, *_copy_edges(table, log.schema, prior)),
         doubtful=doubtful,
         notes=_notes(found, fdr),
@@ -159,19 +211,31 @@ def _constraints(table: Table, schema: Schema, prior: Prior) -> Constraints:
     return Constraints(allowed & ~required.T, required, tier, most)
 
 
+def _pairs(limits: Constraints) -> int:
+    """How many pairs of variables may be linked and need not be."""
+    possible = limits.allowed & ~limits.required & ~limits.required.T
+    return int(np.triu(possible | possible.T).sum())
+
+
 def _tests(
-    score: Score, limits: Constraints, ordered: Ordered, fdr: float
-) -> tuple[dict[tuple[int, int], Strength], float]:
-    """The test of every edge of the order, and the p-value up to which they count."""
+    score: Score,
+    limits: Constraints,
+    ordered: Ordered,
+    fdr: float,
+    odds: Float[np.ndarray, "nodes nodes"],
+) -> tuple[dict[tuple[int, int], Strength], float, Float[np.ndarray, "nodes nodes"]]:
+    """The test of every edge of the order, the p-value up to which they count, and weights."""
     tests = {
         (i, j): score.test(j, mask ^ (1 << i), i)
         for j, mask in enumerate(ordered.parents)
         for i in bits(mask)
     }
+    pairs, weight = _pairs(limits), pair_odds(odds)
     possible = limits.allowed & ~limits.required & ~limits.required.T
-    pairs = int(np.triu(possible | possible.T).sum())
-    p = [t.p_value for (i, j), t in tests.items() if not limits.required[i, j]]
-    return tests, benjamini_hochberg(np.array(p + [1.0] * (pairs - len(p))), fdr)
+    open_pairs = weight[np.triu(possible | possible.T)]
+    weight = weight / (float(open_pairs.mean()) if open_pairs.size else 1.0)
+    p = [t.p_value / weight[i, j] for (i, j), t in tests.items() if not limits.required[i, j]]
+    return tests, benjamini_hochberg(np.array(p + [1.0] * (pairs - len(p))), fdr), weight
 
 
 def _known(limits: Constraints) -> Bool[np.ndarray, "nodes nodes"]:
@@ -180,22 +244,42 @@ def _known(limits: Constraints) -> Bool[np.ndarray, "nodes nodes"]:
 
 
 def _resampled(
-    score: Score, limits: Constraints, ordered: Ordered, rng: np.random.Generator
+    score: Score, found: _Found, rng: np.random.Generator, budget: Budget, track: Track
 ) -> tuple[Float[np.ndarray, "nodes nodes"], Float[np.ndarray, "nodes nodes"]]:
     """Shares of resamples with a link, and with each direction; see ``_Found``.
 
     The search goes on from the order found, with parents and their other parents as candidates.
     """
+    ordered, limits = found.ordered, found.limits
     dag = ordered.dag
     near = dag | dag.T | (dag.astype(int) @ dag.T.astype(int) > 0)
     candidates = [sum(1 << int(i) for i in np.flatnonzero(c)) for c in (near & limits.allowed).T]
     start = replace(ordered, candidates=tuple(candidates))
-    linked, points = np.zeros((2, *dag.shape))
+    linked, points = np.zeros(dag.shape), np.zeros(dag.shape)
+    made = 0
     for again in score.resamples(RESAMPLES, rng):
+        if budget.over():
+            budget.cut(f"{made} of {RESAMPLES} resamples, of which probabilities are shares")
+            break
         out = equivalence_class(refine(again, limits, start, rng).dag, _known(limits))
         linked += out | out.T
         points += out * np.where(out.T, 0.5, 1.0)
-    return np.divide(linked, RESAMPLES), np.divide(points, RESAMPLES)
+        made += 1
+        track.advance(1, budget.words())
+    return (linked / made, points / made) if made else _unresampled(found)
+
+
+def _unresampled(
+    found: _Found,
+) -> tuple[Float[np.ndarray, "nodes nodes"], Float[np.ndarray, "nodes nodes"]]:
+    """The chances that the tests would pass again, in the place of shares of resamples."""
+    linked = np.zeros(found.dag.shape)
+    bar = float(stats.norm.isf(np.clip(found.cut, 1e-300, 1.0) / 2))
+    for (i, j), test in found.tests.items():
+        score = float(stats.norm.isf(np.clip(test.p_value, 1e-300, 1.0) / 2))
+        linked[i, j] = linked[j, i] = stats.norm.cdf(score - bar)
+    out = equivalence_class(found.dag, _known(found.limits))
+    return linked, linked * out * np.where(out.T, 0.5, 1.0)
 
 
 def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
@@ -217,7 +301,30 @@ def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
         later = found.ordered.order.index(i) > found.ordered.order.index(j)
         a, b = (j, i) if not forward or (back and later) else (i, j)
         doubtful.append(_edge(found, a, b, directed=not (forward and back)))
-    return tuple(kept), tuple(doubtful)
+    return tuple(kept), (*doubtful, *_unseen(found))
+
+
+def _unseen(found: _Found) -> list[Edge]:
+    """Links of variables of so many levels that the score of their table sees none, a test does."""
+    if not isinstance(found.score, MultinomialScore):
+        return []
+    levels, rows = found.score.counts.levels, len(found.table.values)
+    linked = found.dag | found.dag.T | (found.linked >= DOUBTFUL)
+    free = found.limits.allowed | found.limits.allowed.T
+    out = []
+    for i, j in np.argwhere(np.triu(free & ~linked, 1)).tolist():
+        if levels[i] * levels[j] <= rows:
+            continue
+        test = found.score.test(j, 0, i)
+        if test.p_value > found.cut:
+            continue
+        a, b = sorted((found.table.names[i], found.table.names[j]), key=found.schema.position)
+        note = (
+            "its table has more cells than rows, so the search cannot weigh it; merge rare levels"
+        )
+        proof = Evidence(LEVELS, test.statistic, test.p_value, rows, note)
+        out.append(Edge(a, b, 0, Mark.UNDIRECTED, 0.5, test.effect, proof))
+    return out
 
 
 def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
@@ -226,7 +333,8 @@ def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
     test = found.tests.get((i, j)) or found.score.test(j, parents, i)
     note = "" if directed else "direction open: the data cannot tell it"
     source, target = found.table.names[i], found.table.names[j]
-    proof = Evidence(_test_name(found), test.statistic, test.p_value, len(found.table.values), note)
+    rows = test.rows or len(found.table.values)
+    proof = Evidence(_test_name(found), test.statistic, test.p_value, rows, note)
     share = found.points[i, j] if directed else found.linked[i, j]
     mark = Mark.DIRECTED if directed else Mark.UNDIRECTED
     if not directed:
@@ -235,6 +343,8 @@ def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
 
 
 def _test_name(found: _Found) -> str:
+    if found.table.holes is not None:
+        return OBSERVED_TEST
     if not isinstance(found.score, GaussianScore):
         return LEVELS
     wide = found.score.correlation.shape[0] > len(found.table.names)

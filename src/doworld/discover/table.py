@@ -9,10 +9,12 @@ from jaxtyping import Float
 from scipy import stats
 
 from doworld.data import Kind, Role, Trajectories
+from doworld.discover.design import ENOUGH_COMPLETE, FEWEST_TOGETHER, MOST_COMPLETED
+from doworld.discover.missing import completed, enough_pairs
 from doworld.discover.scores import GaussianScore, MultinomialScore
 from doworld.discover.standard import standardise
 
-__all__ = ["Table", "complete_rows", "score_of", "table_of"]
+__all__ = ["Table", "rows_of", "score_of", "table_of"]
 
 COPY = 1e-10
 MOST_LEVELS = 12
@@ -29,12 +31,14 @@ class Table:
         kinds: what they are.
         values: one row a unit, one column a variable.
         copies: variables left out, with the one of ``names`` that each is a copy of.
+        holes: the values with NaN where missing, where rows were completed.
     """
 
     names: tuple[str, ...]
     kinds: tuple[Kind, ...]
     values: Float[np.ndarray, "rows variables"]
     copies: tuple[tuple[str, str], ...]
+    holes: Float[np.ndarray, "rows variables"] | None = None
 
     @property
     def discrete(self) -> bool:
@@ -52,10 +56,24 @@ class Table:
         )
 
 
-def complete_rows(log: Trajectories, names: Sequence[str]) -> Float[np.ndarray, "rows variables"]:
-    """The rows of a static table in which none of ``names`` is missing."""
+def rows_of(
+    log: Trajectories, names: Sequence[str]
+) -> tuple[Float[np.ndarray, "rows variables"], Float[np.ndarray, "rows variables"] | None]:
+    """The rows of a static table that the search uses, and the same with holes where completed.
+
+    Complete rows where most are; else, of numbers, all rows, with holes filled
+    (``doworld.discover.missing``).
+    """
     values = log.values[:, [log.schema.position(n) for n in names]]
-    return values[np.isfinite(values).all(1)]
+    whole = np.isfinite(values).all(1)
+    numbers = all(log.schema[n].kind is not Kind.CATEGORICAL for n in names)
+    levels = all(log.schema[n].kind is Kind.BINARY for n in names)
+    few = whole.mean() < ENOUGH_COMPLETE and len(values) <= MOST_COMPLETED
+    if few and numbers and not levels:
+        some = values[np.isfinite(values).any(1)]
+        if enough_pairs(some, FEWEST_TOGETHER):
+            return completed(some, np.random.default_rng(0)), some
+    return values[whole], None
 
 
 def table_of(log: Trajectories, names: Sequence[str]) -> Table:
@@ -63,7 +81,7 @@ def table_of(log: Trajectories, names: Sequence[str]) -> Table:
 
     The order of the columns and the names given to them do not matter: the content sorts them.
     """
-    values = complete_rows(log, names)
+    values, holes = rows_of(log, names)
     kinds = [log.schema[n].kind for n in names]
     marks = [_signature(x, k) for x, k in zip(values.T, kinds, strict=True)]
     order = sorted(range(len(names)), key=lambda i: (marks[i], names[i]))
@@ -76,6 +94,7 @@ def table_of(log: Trajectories, names: Sequence[str]) -> Table:
         kinds=tuple(kinds[i] for i in kept),
         values=values[:, kept],
         copies=tuple((names[i], names[k]) for i, k in copies.items()),
+        holes=None if holes is None else holes[:, kept],
     )
 
 
@@ -127,7 +146,11 @@ def score_of(table: Table, fdr: float) -> GaussianScore | MultinomialScore:
     columns = [range(a, b) for a, b in pairwise(ends)]
     scaled, _ = standardise(np.concatenate(parts, 1))
     bar = stats.chi2.isf(min(2 * fdr / max(len(parts) - 1, 1), 1.0), 1)
-    return GaussianScore.of(scaled, columns, max(float(np.log(len(scaled))), float(bar)))
+    price = max(float(np.log(len(scaled))), float(bar))
+    if table.holes is not None:  # completed values are no evidence: n counts three seen together
+        seen = np.isfinite(table.holes).astype(float)
+        price /= max(float((seen.T @ seen / len(seen)).mean() * seen.mean()), 0.05)
+    return GaussianScore.of(scaled, columns, price)
 
 
 def _numbers(column: np.ndarray, kind: Kind) -> np.ndarray:

@@ -1,5 +1,10 @@
 """Causal graphs and prior knowledge."""
 
+from doworld.graph.chance import Chance as Chance
+from doworld.graph.choice import Choice as Choice
+from doworld.graph.choice import Question as Question
+from doworld.graph.conflict import Conflict as Conflict
+from doworld.graph.conflict import Disagreement as Disagreement
 from doworld.graph.graph import CausalGraph as CausalGraph
 from doworld.graph.graph import Edge as Edge
 from doworld.graph.graph import Evidence as Evidence

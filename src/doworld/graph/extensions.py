@@ -10,7 +10,7 @@ from doworld._core.errors import GraphError
 from doworld.graph.equivalence import implied
 from doworld.graph.graph import CausalGraph, Edge, Mark
 
-__all__ = ["extensions"]
+__all__ = ["extension", "extensions"]
 
 Arrows = Bool[np.ndarray, "nodes nodes"]
 
@@ -52,6 +52,26 @@ def extensions(
             "open because resampled logs disagree, allow new colliders: colliders=True."
         )
     return found
+
+
+def extension(graph: CausalGraph) -> CausalGraph:
+    """One graph without open edges that ``graph`` stands for, all of one class saying the same.
+
+    Where open edges can only be pointed with new colliders, as where resampled logs disagree, one
+    that has them. Raises ``GraphError`` for open edges over time and for cycles.
+
+    >>> g = CausalGraph(("a", "b"), (Edge("a", "b", 0, Mark.UNDIRECTED),), max_lag=0)
+    >>> [str(e) for e in extension(g).edges()]
+    ['a(t) --> b(t)']
+    """
+    if any(e.mark is Mark.UNDIRECTED and e.lag for e in graph.links):
+        return extensions(graph)[0]
+    nodes, out = _arrows(graph)
+    for free in (False, True):
+        for pointed in _pointed(out, free):
+            links = tuple(_directed(e, nodes, pointed) for e in graph.links)
+            return replace(graph, links=links)
+    return extensions(graph, colliders=True)[0]
 
 
 def _arrows(graph: CausalGraph) -> tuple[dict[tuple[str, int], int], Arrows]:

@@ -1,6 +1,7 @@
 """Causal graphs over time: edges source → target at a lag, each with its evidence."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -8,11 +9,17 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.errors import GraphError, UnknownNameError
-from doworld.graph.local import LocalGraph
+from doworld.graph.choice import Choice, summary
+from doworld.graph.conflict import Conflict
+from doworld.graph.local import LocalGraph, silenced
 from doworld.graph.unidentified import Unidentified
 
 if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
     from doworld.graph.difference import Difference
+    from doworld.graph.falsification import Falsification
+    from doworld.graph.falsify import Logged
 
 __all__ = ["CausalGraph", "Edge", "Evidence", "Mark"]
 
@@ -77,6 +84,10 @@ class CausalGraph:
             data forbid, in words.
         unidentified: the questions that the data forbid, as data.
         local: contexts in which fewer causes act than ``links`` holds.
+        choices: the rule table as it was applied: what was seen, chosen, and why.
+        conflicts: where prior knowledge and the data disagree; the edges follow the knowledge.
+        roles: what each variable is (state, action, context, reward), in the order of ``names``;
+            empty where nobody said.
 
     >>> g = CausalGraph(("a", "b"), (Edge("a", "b", lag=1),), max_lag=1)
     >>> g.parents("b")
@@ -90,6 +101,9 @@ class CausalGraph:
     notes: tuple[str, ...] = field(default=())
     unidentified: tuple[Unidentified, ...] = ()
     local: tuple[LocalGraph, ...] = ()
+    choices: tuple[Choice, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    roles: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for edge in (*self.links, *self.doubtful):
@@ -103,14 +117,17 @@ class CausalGraph:
                 )
             if edge.lag == 0 and edge.source == edge.target:
                 raise GraphError(f"{edge.target!r} cannot cause itself within one row. Use lag 1.")
-        for fact in self.unidentified:
-            for name in (fact.variable, *fact.others):
-                if name not in self.names:
-                    raise UnknownNameError("variable", name, self.names)
-        for context in self.local:
-            for name in (context.target, context.gate[0], *context.parents):
-                if name not in self.names:
-                    raise UnknownNameError("variable", name, self.names)
+        said = [n for f in self.unidentified for n in (f.variable, *f.others)]
+        said += [n for c in self.conflicts for n in (c.source, c.target)]
+        said += [n for c in self.local for n in (c.target, c.gate[0], *c.parents)]
+        for name in said:
+            if name not in self.names:
+                raise UnknownNameError("variable", name, self.names)
+        if self.roles and len(self.roles) != len(self.names):
+            raise GraphError(
+                f"{len(self.roles)} roles were given for {len(self.names)} variables. Give one "
+                "for each, or none."
+            )
         seen = [(e.source, e.target, e.lag) for e in self.links]
         if len(set(seen)) < len(seen):
             twice = next(k for k in seen if seen.count(k) > 1)
@@ -206,6 +223,43 @@ class CausalGraph:
 
         return difference(self, other)
 
+    @property
+    def summary(self) -> str:
+        """Two sentences: what discovery chose and why; "" for a graph that was not discovered."""
+        return summary(self.choices)
+
+    def at(self, state: Mapping[str, float]) -> "CausalGraph":
+        """The edges that act now: those that no context of ``local`` silences in this state.
+
+        ``state`` holds values by name, levels as their codes. A gate at an earlier row is read from
+        the same mapping. Where a gate's value is not given, its edges stay. Raises
+        ``UnknownNameError``.
+
+        >>> links = (Edge("a", "c", 0), Edge("b", "c", 0))
+        >>> local = (LocalGraph("c", ("a", 0), level=1, parents=()),)
+        >>> g = CausalGraph(("a", "b", "c"), links, max_lag=0, local=local)
+        >>> [[str(e) for e in g.at({"a": v}).edges()] for v in (0, 1)]
+        [['a(t) --> c(t)', 'b(t) --> c(t)'], ['a(t) --> c(t)']]
+        """
+        for name in state:
+            if name not in self.names:
+                raise UnknownNameError("variable", name, self.names)
+        silent = silenced(self.local, state)
+        links = tuple(e for e in self.links if e.lag or not silent(e.source, e.target))
+        return replace(self, links=links, local=())
+
+    def falsify(self, log: "Logged", **how: Any) -> "Falsification":
+        """Which of its independencies a log rejects; see ``doworld.graph.falsify``."""
+        from doworld.graph.falsify import falsify
+
+        return falsify(self, log, **how)
+
+    def plot(self, *, title: str = "") -> "Figure":
+        """The graph as a Plotly figure; see ``doworld.graph.figure``."""
+        from doworld.graph.figure import figure
+
+        return figure(self, title=title)
+
     def to_networkx(self) -> Any:
         """The graph as a ``networkx.MultiDiGraph``; see ``doworld.graph.forms`` for other forms."""
         from doworld.graph.forms import to_networkx
@@ -243,6 +297,9 @@ class CausalGraph:
             "notes": list(self.notes),
             "unidentified": [fact.to_dict() for fact in self.unidentified],
             "local": [context.to_dict() for context in self.local],
+            "choices": [choice.to_dict() for choice in self.choices],
+            "conflicts": [conflict.to_dict() for conflict in self.conflicts],
+            "roles": list(self.roles),
         }
 
     @classmethod
@@ -269,4 +326,7 @@ class CausalGraph:
             notes=tuple(data["notes"]),
             unidentified=tuple(Unidentified.from_dict(f) for f in data.get("unidentified", ())),
             local=tuple(LocalGraph.from_dict(c) for c in data.get("local", ())),
+            choices=tuple(Choice.from_dict(c) for c in data.get("choices", ())),
+            conflicts=tuple(Conflict.from_dict(c) for c in data.get("conflicts", ())),
+            roles=tuple(data.get("roles", ())),
         )

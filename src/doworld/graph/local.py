@@ -1,8 +1,9 @@
 """Graphs that hold only in some states: contexts in which fewer causes act."""
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["LocalGraph"]
+__all__ = ["LocalGraph", "silenced"]
 
 Link = tuple[str, int]
 
@@ -44,3 +45,17 @@ class LocalGraph:
         """The inverse of ``to_dict``."""
         gate = (str(data["gate"][0]), int(data["gate"][1]))
         return cls(data["target"], gate, int(data["level"]), tuple(data["parents"]))
+
+
+def silenced(
+    contexts: Iterable[LocalGraph], state: Mapping[str, float]
+) -> Callable[[str, str], bool]:
+    """Whether an edge source → target within the row is silent in this state."""
+    here = [c for c in contexts if c.gate[0] in state and state[c.gate[0]] == c.level]
+
+    def silent(source: str, target: str) -> bool:
+        return any(
+            c.target == target and source != c.gate[0] and source not in c.parents for c in here
+        )
+
+    return silent

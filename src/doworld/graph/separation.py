@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from doworld._core.errors import GraphError, UnknownNameError
 from doworld.graph.graph import CausalGraph, Mark
 
-__all__ = ["Node", "separated", "unrolled"]
+__all__ = ["Node", "connected", "separated", "unrolled"]
 
 Node = tuple[str, int]
 """A variable and how many rows ago: ``("speed", 0)`` is now, ``("speed", 2)`` two rows before."""
@@ -72,6 +72,24 @@ def separated(
             "Leave them out of what is given."
         )
     return last not in _reached(first, known, parents, hidden)
+
+
+def connected(
+    graph: CausalGraph, one: str | Node, given: Iterable[str | Node] = ()
+) -> frozenset[Node]:
+    """Every node that ``given`` does not m-separate from ``one``, that one itself included.
+
+    As in ``separated``, over as many rows, and with the same errors.
+
+    >>> from doworld.graph import CausalGraph, Edge
+    >>> g = CausalGraph(("a", "b", "c"), (Edge("a", "b", 0), Edge("b", "c", 0)), max_lag=0)
+    >>> sorted(connected(g, "c", ["b"]))
+    [('c', 0)]
+    """
+    parents, hidden = unrolled(graph, 1 + graph.max_lag * (len(graph.names) + 1))
+    first = _node(one, parents, graph)
+    known = {_node(each, parents, graph) for each in given}
+    return frozenset(_reached(first, known, parents, hidden))
 
 
 def _node(each: str | Node, parents: dict[Node, set[Node]], graph: CausalGraph) -> Node:

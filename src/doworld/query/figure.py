@@ -3,6 +3,7 @@
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from doworld._core.palette import AMBER, BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE
 from doworld.query.text import headline
 from doworld.query.words import number, phrase, spans
 
@@ -13,13 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["figure"]
 
-INK, GREY, GRID = "#1f2933", "#7b8794", "#e4e7eb"
-FAN, BAND, HALF = "#1261a6", "rgba(18,97,166,0.16)", "rgba(18,97,166,0.30)"
+FAN, BAND, HALF = BLUE, "rgba(18,97,166,0.16)", "rgba(18,97,166,0.30)"
 BOUND, BOUND_HALF = "rgba(123,135,148,0.22)", "rgba(123,135,148,0.10)"
-DONE, DONE_FILL = "#c2410c", "rgba(234,88,12,0.10)"
+DONE, DONE_FILL = ORANGE, "rgba(234,88,12,0.10)"
 SUPPORT = [[0.0, "#b42318"], [0.5, "#f5a623"], [0.8, "#d9e2ec"], [1.0, "#cfe8d5"]]
-FONT = "Inter, Helvetica, Arial, sans-serif"
-TONES = {"good": "#1a7f37", "warn": "#9a6700", "bad": "#b42318"}
+TONES = {"good": GREEN, "warn": AMBER, "bad": "#b42318"}
 PANEL, STRIP, TRACK, GAP, HEAD = 190, 12, 30, 44, 92
 
 
