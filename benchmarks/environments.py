@@ -27,7 +27,6 @@ from doworld.discover.environments import changed_mechanisms
 from doworld.discover.exchangeable import exchangeable_pair
 from doworld.discover.invariant_parents import invariant_parents
 from doworld.discover.pipeline import discover
-from doworld.discover.shared import discover_shared
 from doworld.graph import CausalGraph, Mark
 from doworld.worlds.changes import ChangingWorld
 from doworld.worlds.finetti import DeFinetti
@@ -163,7 +162,7 @@ def named(setting: Setting, seed: int) -> tuple[ChangingWorld, CausalGraph, set[
     world = setting.world(seed)
     log = world.collect(setting.rows, seed=seed)
     begin = time.process_time()
-    graph = discover_shared(log)
+    graph = discover(log)
     found = {c.variable for c in changed_mechanisms(log, graph) if c.changed}
     return world, graph, found, time.process_time() - begin
 

@@ -12,11 +12,13 @@ from doworld.data import Policy, Role, Trajectories
 from doworld.discover.assemble import group_edges, lag_edges, with_required, within_edges
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.bootstrap import edge_probabilities
+from doworld.discover.comparable import check_interventions, comparable
 from doworld.discover.contemporaneous import Given, leftover, within
 from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
 from doworld.discover.group import group_tests
+from doworld.discover.interventions import Interventions
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import (
@@ -96,6 +98,7 @@ def discover(
     prior: Prior | None = None,
     max_lag: int | None = None,
     contemporaneous: bool | None = None,
+    interventions: Interventions | None = None,
     fdr: float = 0.01,
     seed: int = 0,
     progress: Progress = QUIET,
@@ -111,7 +114,8 @@ def discover(
 
     In a static table the order of the variables that explains it best is searched, and every edge
     is tested given the target's other parents; ``fdr`` holds as far as that order is right, for
-    which variables are linked and not for directions (``doworld.discover.static``).
+    which variables are linked and not for directions (``doworld.discover.static``). Of several
+    environments it is the order along which few mechanisms differ between them.
 
     Args:
         log: episodes, or a static table.
@@ -119,6 +123,7 @@ def discover(
         max_lag: the longest lag, in rows; None takes the fewest that prediction asks for.
         contemporaneous: whether to look for edges within a row; None looks where the past leaves
             targets correlated. Static tables have no other edges.
+        interventions: what is known of what each environment of a static table acts on.
         fdr: the expected share of false edges among those found.
         seed: of the folds and the bootstrap.
         progress: shows how far it is.
@@ -131,7 +136,8 @@ def discover(
     Raises:
         DataError: too few complete rows, or nothing varies.
         GraphError: the prior contradicts itself, or time, or the roles.
-        UnknownNameError: the prior names a variable that the log does not have.
+        SchemaError: ``interventions`` of a log over time, or on a context.
+        UnknownNameError: the prior or ``interventions`` name what the log does not have.
 
     >>> import numpy as np
     >>> from doworld.data import Schema, Trajectories, Variable
@@ -150,11 +156,12 @@ def discover(
     prior = prior or Prior()
     prior.check(log.schema.names)
     _check_settings(fdr, max_lag)
+    check_interventions(log, interventions)
     task = _Task(log, usable(log), prior, fdr, seed, progress, list(log.notes))
     with one_thread():
-        static = log.schema.static
-        graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
-        return _by_environments(task, graph)
+        if log.schema.static:
+            return _static(task, interventions)
+        return _by_environments(task, _temporal(task, max_lag, contemporaneous))
 
 
 def _by_environments(task: _Task, graph: CausalGraph) -> CausalGraph:
@@ -324,12 +331,15 @@ def _graph(
     return replace(graph, local=ordered.local) if ordered else graph
 
 
-def _static(task: _Task) -> CausalGraph:
+def _static(task: _Task, interventions: Interventions | None) -> CausalGraph:
     """A table of independent rows: the best order of its variables, contexts exogenous."""
-    log, prior = task.log, task.prior
-    check_count(len(complete_rows(log, task.names)), log, 0)
-    task.forbid(task.usable.unidentified)
-    found = static_graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
+    prior, part = task.prior, comparable(task.log, task.names)
+    check_count(len(complete_rows(part.log, part.names)), task.log, 0)
+    task.forbid((*task.usable.unidentified, *part.unidentified))
+    task.notes.extend(part.notes)
+    found = static_graph(
+        part.log, part.names, prior, interventions=interventions, fdr=task.fdr, seed=task.seed
+    )
     task.forbid(found.unidentified)
     task.notes.extend(found.notes)
     kept, doubtful = with_required(list(found.edges), list(found.doubtful), prior, static=True)

@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from doworld._core.errors import GraphError
-from doworld.data import Policy, Role, Schema, Trajectories
+from doworld.data import Kind, Schema, Trajectories
+from doworld.discover.comparable import acted, with_place, without
+from doworld.discover.interventions import Interventions
+from doworld.discover.limits import allowed_edges, constraints_of
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.scores import GaussianScore, Score, Strength, bits
-from doworld.discover.table import Table, score_of, table_of
+from doworld.discover.shared import SharedScore
+from doworld.discover.table import Table, price, score_of, table_of
 from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
 from doworld.graph.equivalence import equivalence_class
 
@@ -24,10 +27,15 @@ DOUBTFUL = 0.05
 LIKELY = 0.5
 AGREED = 0.75
 """Share of resamples that must point an edge one way."""
-FEWEST_ROWS_A_PARENT = 5
 NOISE_FREE = 1e-7
+MOST_SHARED = 8
+"""Parents of a variable where environments are compared."""
+ROWS_A_BENT_PARENT = 15
+CLEAR = 6.0
+"""Twice the logarithm of a ratio of evidence from which a direction counts as told."""
 LINEAR = "partial correlation given the other parents; effect: standardised coefficient"
 MIXED = "partial correlation given the other parents (Wilks); effect: canonical correlation"
+SHARED = "likelihood ratio, mechanisms shared between environments or not; effect: variance removed"
 LEVELS = "X² within strata of the other parents; effect: share of the strongest there could be"
 
 
@@ -47,7 +55,8 @@ class _Found:
 
     ``tests`` are those of the edges that the search took, by (parent, target); ``dag`` are those
     that passed at ``cut``. ``linked`` is the share of resamples with an edge either way, ``points``
-    of those with this direction, where an open edge counts half.
+    of those with this direction, where an open edge counts half. ``sure`` are the edges of ``dag``
+    that no graph nearly as good turns round.
     """
 
     schema: Schema
@@ -60,10 +69,17 @@ class _Found:
     dag: Bool[np.ndarray, "nodes nodes"]
     linked: Float[np.ndarray, "nodes nodes"]
     points: Float[np.ndarray, "nodes nodes"]
+    sure: Bool[np.ndarray, "nodes nodes"]
 
 
 def static_graph(
-    log: Trajectories, names: Sequence[str], prior: Prior, *, fdr: float, seed: int
+    log: Trajectories,
+    names: Sequence[str],
+    prior: Prior,
+    *,
+    interventions: Interventions | None = None,
+    fdr: float,
+    seed: int,
 ) -> StaticGraph:
     r"""The edges among ``names``, variables of a table whose rows are independent units.
 
@@ -79,6 +95,11 @@ def static_graph(
     The tests hold ``fdr`` as far as the order is right: order and parents were chosen on the same
     rows, so a wrong order adds edges that no rate covers, and directions are not covered at all.
 
+    Of several environments the graph along which few mechanisms differ scores best, and what is
+    known of ``interventions`` counts (``doworld.discover.shared``); an edge then points one way
+    where no order without it scores within 6. Where a variable has levels the environment is a
+    context instead (``doworld.discover.comparable``).
+
     Of variables with the same content one takes part, and the copies are linked to it. Raises
     ``GraphError`` where required edges contradict a role or each other.
 
@@ -93,9 +114,31 @@ def static_graph(
     >>> sorted(map(str, static_graph(log, frame.columns, Prior(), fdr=0.01, seed=0).edges))
     ['rain(t) --> wet(t)', 'sprinkler(t) --> wet(t)']
     """
+    kinds = {log.schema[n].kind for n in names}
+    levels = Kind.CATEGORICAL in kinds or kinds <= {Kind.BINARY}
+    if len(np.unique(log.environment)) < 2 or not levels:
+        return _searched(log, names, prior, interventions, fdr=fdr, seed=seed)
+    wider, more, place = with_place(log, prior, interventions)
+    return _searched(wider, (*names, place), more, None, fdr=fdr, seed=seed, place=place)
+
+
+def _searched(
+    log: Trajectories,
+    names: Sequence[str],
+    prior: Prior,
+    interventions: Interventions | None,
+    *,
+    fdr: float,
+    seed: int,
+    place: str = "",
+) -> StaticGraph:
+    """The search of one table; ``place`` is the context that stands for the environment."""
     table = table_of(log, names)
-    limits = _constraints(table, log.schema, prior)
-    score = score_of(table, fdr)
+    score = _score(log, names, table, interventions, fdr) if not place else score_of(table, fdr)
+    limits = constraints_of(table, log.schema, prior)
+    if isinstance(score, SharedScore):
+        most = max(1, min(MOST_SHARED, len(table.values) // ROWS_A_BENT_PARENT))
+        limits = replace(limits, most=min(limits.most, most))
     rng = np.random.default_rng(seed)
     ordered = search(score, limits, kicks=KICKS, rng=rng)
     tests, cut = _tests(score, limits, ordered, fdr)
@@ -103,60 +146,38 @@ def static_graph(
     for (i, j), test in tests.items():
         dag[i, j] |= test.p_value <= cut
     linked, points = _resampled(score, limits, ordered, rng)
-    found = _Found(log.schema, table, score, limits, ordered, tests, cut, dag, linked, points)
+    sure = _sure(score, limits, ordered, dag, rng)
+    found = _Found(log.schema, table, score, limits, ordered, tests, cut, dag, linked, points, sure)
     edges, doubtful = _edges(found)
+    facts = (*_copies(table), *_determined(found))
     return StaticGraph(
-        edges=(*edges, *_copy_edges(table, log.schema, prior)),
-        doubtful=doubtful,
+        edges=without((*edges, *_copy_edges(table, log.schema, prior)), place),
+        doubtful=without(doubtful, place),
         notes=_notes(found, fdr),
-        unidentified=(*_copies(table), *_determined(found)),
+        unidentified=tuple(
+            f
+            for f in (*_copies(table), *_determined(found))
+            if place not in (f.variable, *f.others)
+        ),
     )
 
 
-def _allowed(names: Sequence[str], schema: Schema, prior: Prior) -> Bool[np.ndarray, "nodes nodes"]:
-    """``[i, j]``: neither roles nor prior rule out i → j."""
-    randomised = schema.policy is Policy.RANDOMISED
-    exogenous = [
-        schema[n].role is Role.CONTEXT or (randomised and schema[n].role is Role.ACTION)
-        for n in names
-    ]
-    last = [schema[n].role is Role.REWARD for n in names]
-    allowed = np.array([[prior.allows(a, b, 0) for b in names] for a in names], bool)
-    return (
-        allowed
-        & ~np.array(exogenous)[None]
-        & ~np.array(last)[:, None]
-        & ~np.eye(len(names), dtype=bool)
-    )
-
-
-def _constraints(table: Table, schema: Schema, prior: Prior) -> Constraints:
-    """What roles and prior say of the table's edges.
-
-    Raises ``GraphError`` where a required edge contradicts a role.
-    """
-    names = (*table.names, *(copy for copy, _ in table.copies))
-    allowed = _allowed(names, schema, prior)
-    wanted = [[prior.requires(a, b, 0, static=True) for b in names] for a in names]
-    required = np.array(wanted, bool)
-    for i, j in np.argwhere(required & ~allowed).tolist():
-        raise GraphError(
-            f"edge {names[i]} → {names[j]} is required within a row, but {names[j]!r} is a context "
-            f"or a randomised action, {names[i]!r} is a reward, or the prior rules it out. Drop it "
-            "or change the role."
-        )
-    names = table.names
-    kept = slice(len(names))
-    allowed, required = allowed[kept, kept], required[kept, kept]
-    group = {n: k for k, tier in enumerate(prior.tiers) for n in tier}
-    middle = (len(prior.tiers) - 1) / 2
-    tier = tuple(
-        group.get(n, middle) if a.any() else -1.0 for n, a in zip(names, allowed.T, strict=True)
-    )
-    most = len(names)
-    if not table.discrete:
-        most = max(1, min(most, len(table.values) // FEWEST_ROWS_A_PARENT))
-    return Constraints(allowed & ~required.T, required, tier, most)
+def _score(
+    log: Trajectories,
+    names: Sequence[str],
+    table: Table,
+    interventions: Interventions | None,
+    fdr: float,
+) -> Score:
+    """The score that suits the table: over environments where it has several."""
+    if len(np.unique(log.environment)) < 2:
+        return score_of(table, fdr)
+    values = log.values[:, [log.schema.position(n) for n in names]]
+    place = log.environment[log.episode_of_row][np.isfinite(values).all(1)]
+    hard, soft = acted(log, table.names, interventions)
+    code = np.unique(place, return_inverse=True)[1].ravel()
+    bar = price(len(table.names), len(place), fdr)
+    return SharedScore.of(table.values, code, bar, replaced=hard, altered=soft)
 
 
 def _tests(
@@ -192,18 +213,45 @@ def _resampled(
     start = replace(ordered, candidates=tuple(candidates))
     linked, points = np.zeros((2, *dag.shape))
     for again in score.resamples(RESAMPLES, rng):
-        out = equivalence_class(refine(again, limits, start, rng).dag, _known(limits))
+        out = refine(again, limits, start, rng).dag
+        if not isinstance(score, SharedScore):
+            out = equivalence_class(out, _known(limits))
         linked += out | out.T
         points += out * np.where(out.T, 0.5, 1.0)
     return np.divide(linked, RESAMPLES), np.divide(points, RESAMPLES)
 
 
+def _sure(
+    score: Score,
+    limits: Constraints,
+    ordered: Ordered,
+    dag: Bool[np.ndarray, "nodes nodes"],
+    rng: np.random.Generator,
+) -> Bool[np.ndarray, "nodes nodes"]:
+    """The edges that point the same way in every graph that is as good, or nearly as good.
+
+    Scores that tell nothing but independences are as good for a whole Markov equivalence class;
+    others are asked for the best order without the edge.
+    """
+    known = _known(limits)
+    if not isinstance(score, SharedScore):
+        either = equivalence_class(dag, known)
+        return either & ~either.T
+    sure = dag & known
+    for i, j in np.argwhere(dag & ~known).tolist():
+        allowed, candidates = limits.allowed.copy(), list(ordered.candidates)
+        allowed[i, j] = False
+        candidates[j] &= ~(1 << i)
+        start = replace(ordered, candidates=tuple(candidates))
+        other = refine(score, replace(limits, allowed=allowed), start, rng)
+        sure[i, j] = ordered.score - other.score >= CLEAR
+    return sure
+
+
 def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     """The edges that passed and are likely, and the others that resamples show."""
-    open_ends = equivalence_class(found.dag, _known(found.limits))
-    sure = open_ends & ~open_ends.T
     agreed = (found.points >= AGREED) | _known(found.limits)
-    directed = sure & agreed
+    directed = found.sure & agreed
     kept: list[Edge] = []
     doubtful: list[Edge] = []
     required = found.limits.required
@@ -235,6 +283,8 @@ def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
 
 
 def _test_name(found: _Found) -> str:
+    if isinstance(found.score, SharedScore):
+        return SHARED
     if not isinstance(found.score, GaussianScore):
         return LEVELS
     wide = found.score.correlation.shape[0] > len(found.table.names)
@@ -245,7 +295,7 @@ def _copy_edges(table: Table, schema: Schema, prior: Prior) -> list[Edge]:
     """A copy is linked to what it is a copy of, one way where roles or prior say which."""
     out = []
     for copy, kept in table.copies:
-        forward, back = _allowed((kept, copy), schema, prior)[[0, 1], [1, 0]]
+        forward, back = allowed_edges((kept, copy), schema, prior)[[0, 1], [1, 0]]
         source, target = (kept, copy) if forward else (copy, kept)
         if not (forward or back):
             continue
@@ -273,11 +323,14 @@ def _copies(table: Table) -> list[Unidentified]:
 
 def _determined(found: _Found) -> list[Unidentified]:
     """Numbers that their parents leave no noise of."""
-    if not isinstance(found.score, GaussianScore):
+    pooled = found.score
+    if isinstance(pooled, SharedScore):
+        pooled = score_of(found.table, DOUBTFUL)
+    if not isinstance(pooled, GaussianScore):
         return []
     out = []
     for j, mask in enumerate(found.ordered.parents):
-        if not mask or not found.score.determined(j, mask, NOISE_FREE):
+        if not mask or not pooled.determined(j, mask, NOISE_FREE):
             continue
         name = found.table.names[j]
         others = tuple(found.table.names[i] for i in bits(mask))
@@ -297,6 +350,9 @@ def _notes(found: _Found, fdr: float) -> tuple[str, ...]:
         if table.discrete
         else "linear regressions, which do not see relations without a linear trend"
     )
+    if isinstance(found.score, SharedScore):
+        count = len(found.score.sums.rows)
+        model = f"regressions that {count} environments share as far as they can"
     possible = found.limits.allowed | found.limits.allowed.T
     pairs = int(np.triu(possible).sum())
     notes = [
