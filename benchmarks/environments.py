@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -182,7 +182,8 @@ def changes(seeds: int, wide: int, peers: str | None) -> list[Row]:
             ours.add(found, set(world.changed), seconds)
             known.add(given, set(world.changed))
             edges.add(directed(graph), directed(world.graph))
-            pooled.add(directed(discover(log)), directed(world.graph))
+            together = replace(log, environment=np.zeros_like(log.environment))
+            pooled.add(directed(discover(together)), directed(world.graph))
             worlds.append(world)
             logs.append(log)
         theirs = {t: _peer(cdnod(peers, t, logs), worlds) for t in ("kci", "fisherz")}
