@@ -50,7 +50,8 @@ def comparable(log: Trajectories, names: Sequence[str]) -> Comparable:
     never = (counts == 0) & (counts.max(1, keepdims=True) > 0)
     gone = never.any(0)
     facts = tuple(
-        _unseen(log, names[k], [int(e) for e in codes[never[:, k]]]) for k in np.flatnonzero(gone).tolist()
+        _unseen(log, names[k], [int(e) for e in codes[never[:, k]]])
+        for k in np.flatnonzero(gone).tolist()
     )
     kept = tuple(n for n, g in zip(names, gone, strict=True) if not g)
     whole = known[:, ~gone].all(1)
