@@ -10,5 +10,12 @@ from doworld.discover.interventions import Interventions as Interventions
 from doworld.discover.interventions import Replaced as Replaced
 from doworld.discover.invariant_parents import InvariantParents as InvariantParents
 from doworld.discover.invariant_parents import invariant_parents as invariant_parents
+from doworld.discover.localise import EntityShift as EntityShift
+from doworld.discover.localise import Localised as Localised
+from doworld.discover.localise import MechanismShift as MechanismShift
+from doworld.discover.localise import localise_change as localise_change
+from doworld.discover.monitor import Alarm as Alarm
+from doworld.discover.monitor import Watched as Watched
+from doworld.discover.monitor import detect_changes as detect_changes
 from doworld.discover.pipeline import discover as discover
 from doworld.discover.prepare import unidentified as unidentified

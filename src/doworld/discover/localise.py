@@ -11,23 +11,21 @@ may depend on each other within a window. Several windows are joined by twice th
 p-values, which holds however they depend on each other (Vovk & Wang 2020).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
-from doworld._core.errors import DataError, SchemaError
+from doworld._core.errors import DataError
 from doworld.data import Role, Trajectories
 from doworld.discover.multiplicity import benjamini_hochberg
-from doworld.discover.predictive import Surprise, held_out_surprise
-from doworld.discover.samples import Cause, columns_of
+from doworld.discover.predictive import FEWEST_ROWS, same_variables, surprises
+from doworld.discover.samples import Cause
 from doworld.graph import CausalGraph
 
 __all__ = ["EntityShift", "Localised", "MechanismShift", "localise_change"]
 
-FEWEST_ROWS = 20
-"""Known rows of normal operation without which a mechanism is not judged."""
 FEWEST_WINDOWS = 20
 """Windows that fit into normal operation one after the other, at least."""
 LEAST_SIZE = 0.1
@@ -138,15 +136,7 @@ def _order(shift: MechanismShift) -> tuple[bool, float, float]:
 
 
 def _check(normal: Trajectories, changed: Trajectories, graph: CausalGraph) -> None:
-    if normal.schema.variables != changed.schema.variables:
-        ours, theirs = set(normal.schema.names), set(changed.schema.names)
-        apart = ", ".join(sorted(ours ^ theirs)) or "roles, kinds or levels of some"
-        raise SchemaError(
-            f"the two logs do not have the same variables; they differ in {apart}. Select the "
-            "columns that both have, and read both with one schema."
-        )
-    for name in graph.names:
-        normal.schema.position(name)
+    same_variables(normal, changed, graph)
     if normal.rows < FEWEST_ROWS or not changed.rows:
         raise DataError(
             f"normal operation has {normal.rows} rows and the other log {changed.rows}, and "
@@ -177,70 +167,6 @@ def _shift(
     return replace(nothing, p_value=p, effect=effect, shift=shift, rows=seen)
 
 
-def surprises(
-    normal: Trajectories, changed: Trajectories, name: str, causes: Iterable[Cause]
-) -> tuple[Float[np.ndarray, "rows columns"], Float[np.ndarray, "others columns"]]:
-    """z of every row of both logs, one column a column of the outcome; NaN where it is unknown.
-
-    Units are those of all rows together, so that what never moved in normal operation has some.
-    """
-    causes = tuple(causes)
-    logs = (normal, changed)
-    both = np.concatenate([columns_in(normal, log, name) for log in logs])
-    parts = [_inputs(normal, log, causes) for log in logs]
-    y, x = _scaled(both), np.nan_to_num(_scaled(np.concatenate(parts)))
-    whole = np.concatenate([_has_past(log, causes) for log in logs])[:, None]
-    y = np.where(whole, y, np.nan)
-    n = normal.rows
-    usual, now = np.full(y[:n].shape, np.nan), np.full(y[n:].shape, np.nan)
-    for j in range(y.shape[1]):
-        known = np.isfinite(y[:n, j])
-        if known.sum() < FEWEST_ROWS:
-            continue
-        usual[:, j] = held_out_surprise(x[:n], y[:n, j], known)
-        now[:, j] = Surprise.of(x[:n][known], y[:n, j][known])(x[n:], y[n:, j])
-    return usual, now
-
-
-def columns_in(
-    normal: Trajectories, log: Trajectories, name: str
-) -> Float[np.ndarray, "rows columns"]:
-    """The columns of a variable of ``log``, with the levels that normal operation has."""
-    if not normal.schema[name].categories:
-        return columns_of(log, name)
-    column = log.aligned[:, log.schema.position(name)]
-    seen = normal.column(name)
-    levels = np.unique(seen[np.isfinite(seen)])
-    return np.where(np.isfinite(column)[:, None], column[:, None] == levels, np.nan)
-
-
-def _inputs(
-    normal: Trajectories, log: Trajectories, causes: tuple[Cause, ...]
-) -> Float[np.ndarray, "rows inputs"]:
-    parts = [np.zeros((log.rows, 0))]
-    for name, lag in causes:
-        columns = columns_in(normal, log, name)
-        parts.append(
-            np.concatenate([np.full((lag, columns.shape[1]), np.nan), columns])[: log.rows]
-        )
-    return np.concatenate(parts, 1)
-
-
-def _has_past(log: Trajectories, causes: tuple[Cause, ...]) -> Bool[np.ndarray, " rows"]:
-    since = np.arange(log.rows) - log.starts[log.episode_of_row]
-    return since >= max((lag for _, lag in causes), default=0)
-
-
-def _scaled(table: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
-    """Columns in units of their spread about their mean; those without any are zero."""
-    known = np.isfinite(table)
-    count = np.maximum(known.sum(0), 1)
-    centred = np.where(known, table - np.where(known, table, 0.0).sum(0) / count, np.nan)
-    spread = np.sqrt(np.where(known, centred**2, 0.0).sum(0) / count)
-    level = np.abs(np.where(known, table, 0.0)).max(0, initial=0.0)
-    return centred / np.where(spread > 1e-12 * level, spread, 1.0)
-
-
 def _window_p(
     normal: Trajectories,
     usual: Float[np.ndarray, " rows"],
@@ -248,9 +174,8 @@ def _window_p(
 ) -> float:
     """The conformal p-value of the windows of ``now`` among those of ``usual``."""
     length = max(1, min(len(now), int(np.isfinite(usual).sum()) // FEWEST_WINDOWS))
-    starts = np.array([0, normal.rows]) if normal.schema.static else normal.starts
-    known = [_means(usual[a:b], length, 1) for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    before = np.concatenate(known)
+    starts = [0, normal.rows] if normal.schema.static else normal.starts.tolist()
+    before = np.concatenate([_means(usual[a:b], length, 1) for a, b in pairwise(starts)])
     before = before[np.isfinite(before)]
     after = _means(now, length, length)
     after = after[np.isfinite(after)]

@@ -15,8 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-__all__ = ["Surprise", "held_out_surprise"]
+from doworld._core.errors import SchemaError
+from doworld.data import Kind, Trajectories
+from doworld.discover.samples import Cause, columns_of
+from doworld.graph import CausalGraph
 
+__all__ = ["FEWEST_ROWS", "Surprise", "same_variables", "surprises"]
+
+FEWEST_ROWS = 20
+"""Known rows of normal operation without which a mechanism is not judged."""
 FOLDS = 5
 ROUNDS = 6
 LEAST_NOISE = 1e-6
@@ -75,7 +82,7 @@ class Surprise:
         return (outcome - self.level - x @ self.weights) / np.sqrt(variance)
 
 
-def held_out_surprise(
+def _held_out(
     inputs: Float[np.ndarray, "rows inputs"],
     outcome: Float[np.ndarray, " rows"],
     known: Bool[np.ndarray, " rows"],
@@ -91,3 +98,91 @@ def held_out_surprise(
         rest, held = rows[fold != k], rows[fold == k]
         out[held] = Surprise.of(inputs[rest], outcome[rest])(inputs[held], outcome[held])
     return out
+
+
+def surprises(
+    normal: Trajectories,
+    log: Trajectories,
+    name: str,
+    causes: tuple[Cause, ...],
+    *,
+    online: bool = False,
+) -> tuple[Float[np.ndarray, "rows columns"], Float[np.ndarray, "others columns"]]:
+    """How surprising ``name`` is in every row of both logs; NaN where it or its past is unknown.
+
+    One column a column of the outcome. Units are those of the rows of both logs together, so that
+    what never moved in normal operation has some; ``online`` takes those of normal operation alone
+    and passes over rows in which a cause that never moved there does. Missing causes are taken at
+    their mean. All NaN where normal operation has fewer than twenty rows.
+    """
+    n = normal.rows
+    y = np.concatenate([_columns(normal, part, name) for part in (normal, log)])
+    x = np.concatenate([_inputs(normal, part, causes) for part in (normal, log)])
+    whole = np.concatenate([_has_past(part, causes) for part in (normal, log)])
+    rows = slice(n if online else None)
+    if online:
+        still = np.nanmax(x[:n], 0, initial=-np.inf) <= np.nanmin(x[:n], 0, initial=np.inf)
+        moved = still & (x != x[:1]) & np.isfinite(x)
+        whole &= ~moved.any(1)
+    y, x = _scaled(y, rows), np.nan_to_num(_scaled(x, rows))
+    y[~whole] = np.nan
+    usual, now = np.full(y[:n].shape, np.nan), np.full(y[n:].shape, np.nan)
+    for j in range(y.shape[1]):
+        known = np.isfinite(y[:n, j])
+        if known.sum() >= FEWEST_ROWS:
+            usual[:, j] = _held_out(x[:n], y[:n, j], known)
+            now[:, j] = Surprise.of(x[:n][known], y[:n, j][known])(x[n:], y[n:, j])
+    return usual, now
+
+
+def same_variables(normal: Trajectories, log: Trajectories, graph: CausalGraph) -> None:
+    """Raises ``SchemaError`` or ``UnknownNameError`` where logs and graph do not fit."""
+    if normal.schema.variables != log.schema.variables:
+        ours, theirs = set(normal.schema.names), set(log.schema.names)
+        apart = ", ".join(sorted(ours ^ theirs)) or "roles, kinds or levels of some"
+        raise SchemaError(
+            f"the two logs do not have the same variables; they differ in {apart}. Select the "
+            "columns that both have, and read both with one schema."
+        )
+    for name in graph.names:
+        normal.schema.position(name)
+
+
+def _columns(
+    normal: Trajectories, log: Trajectories, name: str
+) -> Float[np.ndarray, "rows columns"]:
+    """The columns of a variable of ``log``, with the levels that normal operation has."""
+    if normal.schema[name].kind is not Kind.CATEGORICAL:
+        return columns_of(log, name)
+    column, seen = log.aligned[:, log.schema.position(name)], normal.column(name)
+    levels = np.unique(seen[np.isfinite(seen)])
+    return np.where(np.isfinite(column)[:, None], column[:, None] == levels, np.nan)
+
+
+def _inputs(
+    normal: Trajectories, log: Trajectories, causes: tuple[Cause, ...]
+) -> Float[np.ndarray, "rows inputs"]:
+    parts = [np.zeros((log.rows, 0))]
+    for name, lag in causes:
+        columns = _columns(normal, log, name)
+        before = np.full((lag, columns.shape[1]), np.nan)
+        parts.append(np.concatenate([before, columns])[: log.rows])
+    return np.concatenate(parts, 1)
+
+
+def _has_past(log: Trajectories, causes: tuple[Cause, ...]) -> Bool[np.ndarray, " rows"]:
+    since = np.arange(log.rows) - log.starts[log.episode_of_row]
+    return since >= max((lag for _, lag in causes), default=0)
+
+
+def _scaled(
+    table: Float[np.ndarray, "rows columns"], rows: slice
+) -> Float[np.ndarray, "rows columns"]:
+    """Columns in units of their spread about their mean in ``rows``; 1 where there is none."""
+    part = table[rows]
+    known = np.isfinite(part)
+    count = np.maximum(known.sum(0), 1)
+    mean = np.where(known, part, 0.0).sum(0) / count
+    spread = np.sqrt((np.where(known, part - mean, 0.0) ** 2).sum(0) / count)
+    level = np.abs(np.where(known, part, 0.0)).max(0, initial=0.0)
+    return (table - mean) / np.where(spread > 1e-12 * level, spread, 1.0)

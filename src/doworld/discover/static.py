@@ -154,11 +154,7 @@ def _searched(
         edges=without((*edges, *_copy_edges(table, log.schema, prior)), place),
         doubtful=without(doubtful, place),
         notes=_notes(found, fdr),
-        unidentified=tuple(
-            f
-            for f in (*_copies(table), *_determined(found))
-            if place not in (f.variable, *f.others)
-        ),
+        unidentified=tuple(f for f in facts if place not in (f.variable, *f.others)),
     )
 
 
