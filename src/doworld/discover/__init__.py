@@ -19,3 +19,6 @@ from doworld.discover.monitor import Watched as Watched
 from doworld.discover.monitor import detect_changes as detect_changes
 from doworld.discover.pipeline import discover as discover
 from doworld.discover.prepare import unidentified as unidentified
+from doworld.discover.targets import ActedOn as ActedOn
+from doworld.discover.targets import acted_on as acted_on
+from doworld.discover.targets import as_interventions as as_interventions
