@@ -47,9 +47,9 @@ class Metrics:
 
     @classmethod
     def read(cls, path: Path) -> "Metrics":
-        opened = gzip.open(path, "rt") if path.suffix == ".gz" else path.open()
-        with opened as file:
-            rows = list(csv.reader(file))
+        raw = path.read_bytes()
+        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode()
+        rows = list(csv.reader(text.splitlines()))
         first = next(i for i, r in enumerate(rows) if r[0].replace(".", "", 1).isdigit())
         table = np.array([[float(v) if v else np.nan for v in r] for r in rows[first:]])
         names = list(zip(*(r[1:] for r in rows[:3]), strict=True))

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from doworld._core.errors import DataError, QueryError, SchemaError, UnknownNameError
+from doworld._core.errors import DataError, QueryError, UnknownNameError
 from doworld.data import Kind, Schema, Trajectories, Variable
 from doworld.discover import (
     changed_mechanisms,
@@ -304,5 +304,3 @@ def test_two_shifts_are_no_edge():
     assert discover(log).links == ()
     forced = discover(log, prior=Prior(required=(("b", "a"),)))
     assert [str(e) for e in forced.links] == ["b(t) --> a(t)"]
-
-

@@ -5,10 +5,11 @@ the variable is given its causes (``doworld.discover.predictive``); a window of 
 
     T = mean of z_t² over the window,     p = (1 + #{normal windows with T' ≥ T}) / (1 + #{normal})
 
-with z' of normal rows held out and normal windows as long as the one judged: a conformal p-value
-(Vovk, Gammerman & Shafer 2005), exact as far as windows of normal operation are exchangeable. Rows
-may depend on each other within a window. Several windows are joined by twice the mean of their
-p-values, which holds however they depend on each other (Vovk & Wang 2020).
+or the same with ≤, twice the smaller of both, with z' of normal rows held out and normal windows as
+long as the one judged: a conformal p-value (Vovk, Gammerman & Shafer 2005), exact as far as windows
+of normal operation are exchangeable. Rows may depend on each other within a window. Where the log
+is longer than a twentieth of normal operation, several windows cover it, joined by twice the mean
+of their p-values, which holds however they depend on each other (Vovk & Wang 2020).
 """
 
 from dataclasses import dataclass, replace
@@ -154,17 +155,27 @@ def _shift(
     known, seen = int(np.isfinite(usual[:, 0]).sum()), int(np.isfinite(now[:, 0]).sum())
     if known < FEWEST_ROWS or not seen:
         note = (
-            f"{name!r} cannot be judged: {known} rows of normal operation and {seen} of the other "
-            f"log have a value and all of its past, and {FEWEST_ROWS} and 1 are the least."
+            f"{name!r} cannot be judged: it has no value, or not all of its past, in the log that "
+            "may have changed. Log it there."
+            if known >= FEWEST_ROWS
+            else f"{name!r} cannot be judged: normal operation has fewer than {FEWEST_ROWS} rows "
+            "with a value and all of its past. Log more of it."
         )
         return replace(nothing, rows=seen, note=note)
-    squared = [np.where(np.isfinite(z).any(1), np.nanmean(z**2, 1), np.nan) for z in (usual, now)]
+    squared = [_mean_square(z) for z in (usual, now)]
     size = max(float(np.sqrt(np.nanmean(squared[0]))), LEAST_SIZE)
     p = _window_p(normal, squared[0], squared[1])
     effect = float(np.sqrt(np.nanmean(squared[1]))) / size
     mean = np.nanmean(now, 0)
     shift = float(mean[int(np.argmax(np.abs(mean)))]) / size
     return replace(nothing, p_value=p, effect=effect, shift=shift, rows=seen)
+
+
+def _mean_square(z: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, " rows"]:
+    """The mean of the known columns' squares; NaN in rows without any."""
+    known = np.isfinite(z)
+    total, count = np.where(known, z**2, 0.0).sum(1), known.sum(1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _window_p(
@@ -175,24 +186,29 @@ def _window_p(
     """The conformal p-value of the windows of ``now`` among those of ``usual``."""
     length = max(1, min(len(now), int(np.isfinite(usual).sum()) // FEWEST_WINDOWS))
     starts = [0, normal.rows] if normal.schema.static else normal.starts.tolist()
-    before = np.concatenate([_means(usual[a:b], length, 1) for a, b in pairwise(starts)])
+    before = np.concatenate([_means(usual[a:b], length) for a, b in pairwise(starts)])
     before = before[np.isfinite(before)]
-    after = _means(now, length, length)
+    count = -(-len(now) // length)
+    at = np.linspace(0, len(now) - length, count).round().astype(np.int64)
+    after = _means(now, length)[at]
     after = after[np.isfinite(after)]
     if len(before) < FEWEST_WINDOWS or not len(after):
         return float("nan")
-    above = len(before) - np.searchsorted(np.sort(before), after)
-    p = (1 + above) / (1 + len(before))
-    return float(p[0]) if len(p) == 1 else float(min(1.0, 2 * p.mean()))
+    usual_order = np.sort(before)
+    above = len(before) - np.searchsorted(usual_order, after)
+    below = np.searchsorted(usual_order, after, "right")
+    p = np.minimum(1.0, 2 * (1 + np.minimum(above, below)) / (1 + len(before)))
+    joined = float(p[0]) if len(p) == 1 else 2 * float(p.mean())
+    return min(1.0, joined)
 
 
-def _means(values: Float[np.ndarray, " rows"], length: int, step: int) -> np.ndarray:
+def _means(values: Float[np.ndarray, " rows"], length: int) -> np.ndarray:
     """The mean of what is known in each window of ``length`` rows."""
     if len(values) < length:
         return np.zeros(0)
     known = np.isfinite(values)
-    windows = np.lib.stride_tricks.sliding_window_view(np.where(known, values, 0.0), length)[::step]
-    counts = np.lib.stride_tricks.sliding_window_view(known, length)[::step].sum(1)
+    windows = np.lib.stride_tricks.sliding_window_view(np.where(known, values, 0.0), length)
+    counts = np.lib.stride_tricks.sliding_window_view(known, length).sum(1)
     return np.where(counts > 0, windows.sum(1) / np.maximum(counts, 1), np.nan)
 
 

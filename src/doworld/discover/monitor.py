@@ -72,7 +72,7 @@ class Watched:
         evidence: −log p of the surest mechanism in each row of the log.
         limit: what ``evidence`` must exceed.
         variables: the mechanisms watched.
-        notes: what could not be watched, and whether normal operation itself gives alarms.
+        notes: what could not be watched, in words.
     """
 
     alarms: tuple[Alarm, ...]
@@ -138,9 +138,7 @@ def detect_changes(
     limit = float(np.log(horizon * scan.looks / chance))
     evidence, length = scan(new, log)
     alarms = _alarms(log, names, evidence, length, limit)
-    own = scan(z, normal)[0].max(1)
-    notes = _notes(left, own, limit)
-    return Watched(alarms, evidence.max(1), limit, tuple(dict.fromkeys(names)), notes)
+    return Watched(alarms, evidence.max(1), limit, tuple(dict.fromkeys(names)), _notes(left))
 
 
 def _check(
@@ -159,20 +157,13 @@ def _check(
         )
 
 
-def _notes(left: list[str], own: np.ndarray, limit: float) -> tuple[str, ...]:
-    notes = []
-    if left:
-        shown = ", ".join(map(repr, left[:5])) + (" and more" if len(left) > 5 else "")
-        notes.append(
-            f"{shown}: not watched, as normal operation has fewer than {FEWEST_ROWS} complete rows."
-        )
-    share = float((own > limit).mean())
-    if share > 0:
-        notes.append(
-            f"{share:.1%} of the rows of normal operation would give an alarm themselves: it is "
-            "not of one regime, or its mechanisms are not linear. Alarms may be false."
-        )
-    return tuple(notes)
+def _notes(left: list[str]) -> tuple[str, ...]:
+    if not left:
+        return ()
+    shown = ", ".join(map(repr, left[:5])) + (" and more" if len(left) > 5 else "")
+    return (
+        f"{shown}: not watched, as normal operation has fewer than {FEWEST_ROWS} complete rows.",
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,8 +177,8 @@ class _Scan:
         freedom: ν of each length.
     """
 
-    signed: tuple[Float[np.ndarray, " rows"], ...]
-    sizes: tuple[Float[np.ndarray, " rows"], ...]
+    signed: tuple[Float[np.ndarray, " _"], ...]
+    sizes: tuple[Float[np.ndarray, " _"], ...]
     spread: Float[np.ndarray, "lengths two mechanisms"]
     lengths: tuple[int, ...]
     freedom: tuple[float, ...]
