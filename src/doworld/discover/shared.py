@@ -148,21 +148,21 @@ class SharedScore:
         at = [*inputs, 1 + DEGREE * target]
         fit = _Fit.of(self.sums, np.flatnonzero(kept), at, self.penalty)
         together = ~self.altered[target, kept]
-        found = fit.shared(together)
-        found = max(found, fit.shared(np.zeros_like(together)))
+        score, count = fit.shared(np.stack([together, np.zeros_like(together)]))
+        best = int(score.argmax())
+        found = float(score[best]), int(count[best])
         if not 2 < len(together) <= MOST_SPLIT:
             return found
         while together.sum() > 1:
-            tried = []
-            for e in np.flatnonzero(together):
-                fewer = together.copy()
-                fewer[e] = False
-                tried.append((fit.shared(fewer), int(e)))
-            best, e = max(tried)
-            if best[0] <= found[0]:
+            one = np.flatnonzero(together)
+            fewer = np.repeat(together[None], len(one), 0)
+            fewer[np.arange(len(one)), one] = False
+            score, count = fit.shared(fewer)
+            best = int(score.argmax())
+            if score[best] <= found[0]:
                 break
-            found = best
-            together[e] = False
+            found = float(score[best]), int(count[best])
+            together = fewer[best]
         return found
 
 
@@ -204,37 +204,43 @@ class _Fit:
         alone = -rows * np.log(_left_alone(centred) / rows + RIDGE)
         return cls(whole, centred, rows, alone, penalty)
 
-    def shared(self, together: Bool[np.ndarray, " environments"]) -> tuple[float, int]:
-        """Score and parameters where these environments share, and the others are on their own."""
-        inputs, kept = self.centred.shape[1] - 1, int(together.sum())
-        apart = len(together) - kept
-        rest = float(self.alone[~together].sum())
+    def shared(
+        self, together: Bool[np.ndarray, "ways environments"]
+    ) -> tuple[Float[np.ndarray, " ways"], Int[np.ndarray, " ways"]]:
+        """Score and parameters where some environments share, and the others are on their own."""
+        inputs, kept = self.centred.shape[1] - 1, together.sum(1)
+        apart = together.shape[1] - kept
+        rest = np.where(together, 0.0, self.alone).sum(1)
         many = apart * (inputs + 2)
-        chosen = 2 * apart * float(np.log(len(together))) if kept else 0.0
-        if not kept:
-            return rest - self.penalty * many - RATHER, many
-        whole, centred, rows = self.whole[together], self.centred[together], self.rows[together]
-        total = float(rows.sum())
-        out: list[tuple[float, int]] = []
-        for own_level, each in ((0, whole), (1, centred)):
-            left = _left(each.sum(0), each)
-            one = -total * float(np.log(left.sum() / total + RIDGE))
-            own = -float((rows * np.log(left / rows + RIDGE)).sum())
-            levels = kept if own_level else 1
-            for own_noise, value in ((0, one), (1, own)):
-                count = many + inputs + levels + (kept if own_noise else 1)
-                differs = RATHER if (own_level or own_noise or apart) else 0.0
-                out.append((value + rest - chosen - self.penalty * count - differs, count))
-        return max(out)
+        chosen = np.where(kept > 0, 2 * apart * np.log(together.shape[1]), 0.0)
+        best = rest - self.penalty * many - RATHER
+        count = many.copy()
+        share = together.astype(float)
+        total = np.maximum(share @ self.rows, 1.0)
+        for own_level, each in ((False, self.whole), (True, self.centred)):
+            left = _left(share, each)
+            one = -total * np.log(left.sum(1) / total + RIDGE)
+            own = -(share * self.rows * np.log(left / self.rows + RIDGE)).sum(1)
+            for own_noise, value in ((False, one), (True, own)):
+                used = many + inputs + (kept if own_level else 1) + (kept if own_noise else 1)
+                differs = np.where((apart > 0) | own_level | own_noise, RATHER, 0.0)
+                score = value + rest - chosen - self.penalty * used - differs
+                better = (kept > 0) & (score > best)
+                best, count = np.where(better, score, best), np.where(better, used, count)
+        return best, count
 
 
 def _left(
-    pooled: Float[np.ndarray, "n n"], each: Float[np.ndarray, "environments n n"]
-) -> Float[np.ndarray, " environments"]:
-    """Squares that the pooled regression of the last column on the others leaves of each."""
-    inner = pooled[:-1, :-1] + RIDGE * np.trace(pooled) * np.eye(len(pooled) - 1)
-    weights = np.append(-np.linalg.solve(inner, pooled[:-1, -1]), 1.0)
-    return np.maximum(np.einsum("i,eij,j->e", weights, each, weights), 0.0)
+    share: Float[np.ndarray, "ways environments"], each: Float[np.ndarray, "environments n n"]
+) -> Float[np.ndarray, "ways environments"]:
+    """Squares that the regression of the last column pooled in each way leaves of those in it."""
+    pooled = (share @ each.reshape(len(each), -1)).reshape(-1, *each.shape[1:])
+    size = np.maximum(np.trace(pooled, axis1=1, axis2=2), RIDGE)[:, None, None]
+    inner = pooled[:, :-1, :-1] + RIDGE * size * np.eye(each.shape[1] - 1)
+    weights = np.ones((len(share), each.shape[1]))
+    weights[:, :-1] = -np.linalg.solve(inner, pooled[:, :-1, -1:])[..., 0]
+    left = ((each @ weights.T) * weights.T).sum(1).T
+    return np.maximum(left, 0.0) * share
 
 
 def _left_alone(
