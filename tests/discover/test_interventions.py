@@ -62,8 +62,8 @@ def test_rows_of_a_hard_intervention_say_nothing_of_causes():
 
 @pytest.mark.parametrize("known", [False, True])
 def test_graphs_of_worlds_with_soft_interventions(known):
-    right = found = true = pointed = 0
-    for seed in range(8):
+    right = found = true = pointed = said_wrong = 0
+    for seed in range(5):
         world = ChangingWorld(5, changes=2, environments=3, nonlinear=seed % 2 == 1, seed=seed)
         log = world.collect(200, seed=seed)
         said = {p: [] for p in world.schema.environments}
@@ -78,10 +78,11 @@ def test_graphs_of_worlds_with_soft_interventions(known):
         directed = {(e.source, e.target) for e in graph.links if e.mark is Mark.DIRECTED}
         right, found, true = right + len(of & links), found + len(of), true + len(links)
         pointed += len(directed & edges)
-        assert len(directed - edges) <= 0.5 * max(len(directed), 2)
+        said_wrong += len(directed - edges)
     assert right >= 0.9 * found
     assert right >= 0.9 * true
-    assert pointed >= 0.6 * true
+    assert said_wrong <= 0.2 * (pointed + said_wrong), (pointed, said_wrong, true)
+    assert pointed >= 0.6 * true, (pointed, true)
 
 
 def test_two_mechanisms_that_change_together_are_no_edge():

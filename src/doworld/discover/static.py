@@ -14,7 +14,7 @@ from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.scores import GaussianScore, Score, Strength, bits
 from doworld.discover.shared import SharedScore
-from doworld.discover.table import Table, price, score_of, table_of
+from doworld.discover.table import Table, score_of, table_of
 from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
 from doworld.graph.equivalence import equivalence_class
 
@@ -172,8 +172,8 @@ def _score(
     place = log.environment[log.episode_of_row][np.isfinite(values).all(1)]
     hard, soft = acted(log, table.names, interventions)
     code = np.unique(place, return_inverse=True)[1].ravel()
-    bar = price(len(table.names), len(place), fdr)
-    return SharedScore.of(table.values, code, bar, replaced=hard, altered=soft)
+    penalty = float(np.log(len(place)))
+    return SharedScore.of(table.values, code, penalty, replaced=hard, altered=soft)
 
 
 def _tests(

@@ -12,7 +12,7 @@ from doworld.data import Kind, Role, Trajectories
 from doworld.discover.linear import standardise
 from doworld.discover.scores import GaussianScore, MultinomialScore
 
-__all__ = ["Table", "complete_rows", "price", "score_of", "table_of"]
+__all__ = ["Table", "complete_rows", "score_of", "table_of"]
 
 COPY = 1e-10
 MOST_LEVELS = 12
@@ -126,13 +126,8 @@ def score_of(table: Table, fdr: float) -> GaussianScore | MultinomialScore:
     ends = np.cumsum([0, *(p.shape[1] for p in parts)]).tolist()
     columns = [range(a, b) for a, b in pairwise(ends)]
     scaled, _ = standardise(np.concatenate(parts, 1))
-    return GaussianScore.of(scaled, columns, price(len(parts), len(scaled), fdr))
-
-
-def price(variables: int, rows: int, fdr: float) -> float:
-    """What a parameter must gain: log n, or more where there are many pairs to choose from."""
-    bar = stats.chi2.isf(min(2 * fdr / max(variables - 1, 1), 1.0), 1)
-    return max(float(np.log(rows)), float(bar))
+    bar = stats.chi2.isf(min(2 * fdr / max(len(parts) - 1, 1), 1.0), 1)
+    return GaussianScore.of(scaled, columns, max(float(np.log(len(scaled))), float(bar)))
 
 
 def _numbers(column: np.ndarray, kind: Kind) -> np.ndarray:
