@@ -16,7 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,6 @@ from doworld.discover.environments import changed_mechanisms
 from doworld.discover.exchangeable import exchangeable_pair
 from doworld.discover.invariant_parents import invariant_parents
 from doworld.discover.pipeline import discover
-from doworld.discover.shared import discover_shared
 from doworld.graph import CausalGraph, Mark
 from doworld.worlds.changes import ChangingWorld
 from doworld.worlds.finetti import DeFinetti
@@ -163,7 +162,7 @@ def named(setting: Setting, seed: int) -> tuple[ChangingWorld, CausalGraph, set[
     world = setting.world(seed)
     log = world.collect(setting.rows, seed=seed)
     begin = time.process_time()
-    graph = discover_shared(log)
+    graph = discover(log)
     found = {c.variable for c in changed_mechanisms(log, graph) if c.changed}
     return world, graph, found, time.process_time() - begin
 
@@ -183,7 +182,8 @@ def changes(seeds: int, wide: int, peers: str | None) -> list[Row]:
             ours.add(found, set(world.changed), seconds)
             known.add(given, set(world.changed))
             edges.add(directed(graph), directed(world.graph))
-            pooled.add(directed(discover(log)), directed(world.graph))
+            together = replace(log, environment=np.zeros_like(log.environment))
+            pooled.add(directed(discover(together)), directed(world.graph))
             worlds.append(world)
             logs.append(log)
         theirs = {t: _peer(cdnod(peers, t, logs), worlds) for t in ("kci", "fisherz")}

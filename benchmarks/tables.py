@@ -4,10 +4,10 @@
         [--peers PYTHON] [--slow]
 
 linear: random linear Gaussian DAGs of degree 2, 1,000 rows. bnlearn: 10,000 rows of alarm, child
-and insurance. sachs: flow cytometry, pooled and with the conditions as contexts; its graph is
-contested. Peers run in the interpreter PYTHON, which may hold what this one does not; ``--slow``
-adds those that take minutes. Seconds are those of the processor, imports left out; ours include
-twenty resamples, and peers do not resample.
+and insurance. sachs: flow cytometry, one condition, pooled, and nine conditions with interventions
+known and unknown; its graph is contested. Peers run in the interpreter PYTHON, which may hold what
+this one does not; ``--slow`` adds those that take minutes. Seconds are those of the processor,
+imports left out; ours include twenty resamples, and peers do not resample.
 """
 
 import argparse
@@ -26,6 +26,7 @@ import numpy as np
 import polars as pl
 
 import doworld as dw
+from _sachs import Cells, sachs_rows
 from _table import Row, data_folder, show
 from doworld.graph.equivalence import equivalence_class
 
@@ -201,21 +202,10 @@ def bnlearn(seeds: int, peers: Peers) -> list[Row]:
 
 
 def sachs(seeds: int, peers: Peers) -> list[Row]:
-    folder = data_folder() / "sachs"
-    file = folder / "sachs.2005.continuous.discrete.experimental.mixed.maximum.2.txt"
-    frame = pl.read_csv(file, separator="\t")
-    proteins, conditions = frame.columns[:11], frame.columns[11:]
-    dag = _true_graph(folder / "ground_truth" / "sachs.2005.ground.truth.graph.txt", proteins)
-    table = frame.select(pl.col(proteins).cast(pl.Float64)).to_numpy()
-    pooled = dw.Trajectories.from_frame(frame.select(proteins), state=proteins)
-    known = dw.Trajectories.from_frame(
-        frame.with_columns(pl.col(conditions) > 0), state=proteins, context=conditions
-    )
-    others = beside(peers, table, dag, "continuous")
-    return [
-        row("sachs pooled, 11 proteins", [ours(pooled, dag, s) for s in range(seeds)], others),
-        row("sachs, conditions as contexts", [ours(known, dag, s) for s in range(seeds)], others),
-    ]
+    cells = Cells.read(_true_graph)
+    methods = ["causal-learn-ges", "causal-learn-boss", "causal-learn-pc"]
+    pooled = {m: peers.run(m, cells.table, "continuous") for m in methods}
+    return sachs_rows(cells, seeds, peers.python, pooled)
 
 
 def main() -> None:

@@ -5,12 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from doworld._core.errors import DataError, QueryError, SchemaError, UnknownNameError
+from doworld._core.errors import DataError, QueryError, UnknownNameError
 from doworld.data import Kind, Schema, Trajectories, Variable
 from doworld.discover import (
     changed_mechanisms,
     discover,
-    discover_shared,
     invariant_parents,
     orient_by_changes,
 )
@@ -289,7 +288,7 @@ def test_shared_mechanisms_give_the_graph():
     links = right = true = 0
     for seed in range(8):
         world = ChangingWorld(5, changes=2, environments=3, nonlinear=seed % 2 == 1, seed=seed)
-        graph = discover_shared(world.collect(200, seed=seed))
+        graph = discover(world.collect(200, seed=seed))
         found = {frozenset((e.source, e.target)) for e in graph.links}
         edges = {frozenset((e.source, e.target)) for e in world.graph.links}
         links, right, true = links + len(found), right + len(found & edges), true + len(edges)
@@ -302,15 +301,6 @@ def test_two_shifts_are_no_edge():
     place = np.repeat([0, 1], 200)
     a, b = rng.standard_normal((2, 400)) + 2 * place
     log = table({"a": a, "b": b}, place)
-    assert discover_shared(log).links == ()
-    forced = discover_shared(log, prior=Prior(required=(("b", "a"),)))
+    assert discover(log).links == ()
+    forced = discover(log, prior=Prior(required=(("b", "a"),)))
     assert [str(e) for e in forced.links] == ["b(t) --> a(t)"]
-
-
-def test_shared_refuses_what_it_cannot_search():
-    rng = np.random.default_rng(0)
-    place = np.repeat([0, 1], [100, 5])
-    with pytest.raises(DataError, match="'e1' has 5 complete rows"):
-        discover_shared(table({"a": rng.standard_normal(105), "b": place}, place))
-    with pytest.raises(SchemaError, match="goes over time"):
-        discover_shared(ChangingWorld(2, static=False).collect(2, 30))

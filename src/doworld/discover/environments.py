@@ -25,7 +25,9 @@ from doworld.graph.equivalence import implied
 __all__ = [
     "MechanismChange",
     "changed_mechanisms",
+    "check_environments",
     "orient_by_changes",
+    "weakest_change",
 ]
 
 MOST_OPEN = 6
@@ -94,20 +96,21 @@ def changed_mechanisms(
     >>> world.changed, [c.variable for c in found if c.changed]
     (('z0',), ['z0'])
     """
-    _check(log, graph)
+    check_environments(log, graph)
     names = [v.name for v in log.schema.variables if v.role is not Role.CONTEXT]
-    tested = [_mechanism(log, graph, name, seed) for name in names if name in graph.names]
+    tested = [weakest_change(log, graph, name, seed) for name in names if name in graph.names]
     cut = benjamini_hochberg(np.array([t.p_value for t in tested]), fdr)
     return tuple(_placed(log, t, seed) if t.p_value <= cut else t for t in tested)
 
 
-def _check(log: Trajectories, graph: CausalGraph) -> None:
+def check_environments(log: Trajectories, graph: CausalGraph) -> None:
+    """Raises where a graph does not fit a log, or the log has one environment only."""
     for name in graph.names:
         log.schema.position(name)
     several_environments(log)
 
 
-def _mechanism(log: Trajectories, graph: CausalGraph, name: str, seed: int) -> MechanismChange:
+def weakest_change(log: Trajectories, graph: CausalGraph, name: str, seed: int) -> MechanismChange:
     """The test of one variable, the weakest over what its open edges allow."""
     parents, maybe = graph.parents(name), _open_causes(graph, name)
     nothing = MechanismChange(name, False, float("nan"), 0.0, 1.0, (), parents, 0)
@@ -207,7 +210,7 @@ def orient_by_changes(
     >>> str(edge), [str(e) for e in orient_by_changes(vague, world.collect(500)).edges()]
     ('z1(t) --> z0(t)', ['z1(t) --> z0(t)'])
     """
-    _check(log, graph)
+    check_environments(log, graph)
     known = _Factors(log, seed)
     ends = [(e.source, e.target) for e in graph.edges() if _is_open(e)]
     every = [known.largest(graph, a, b) for ab in ends for a, b in (ab, ab[::-1])]

@@ -14,6 +14,7 @@ from doworld.discover.account import accounted, required_anew, show
 from doworld.discover.assemble import group_edges, lag_edges, with_required, within_edges
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.bootstrap import edge_probabilities
+from doworld.discover.comparable import check_interventions, comparable
 from doworld.discover.conflicts import temporal_conflicts
 from doworld.discover.contemporaneous import Given, leftover, within
 from doworld.discover.copies import (
@@ -27,6 +28,7 @@ from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
 from doworld.discover.facts import Method, Seen
 from doworld.discover.group import group_tests
+from doworld.discover.interventions import Interventions
 from doworld.discover.lags import choose_lag
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.odds import weighed
@@ -127,6 +129,7 @@ def discover(
     prior: Prior | None = None,
     max_lag: int | None = None,
     contemporaneous: bool | None = None,
+    interventions: Interventions | None = None,
     fdr: float = 0.01,
     seed: int = 0,
     budget: float | Budget | None = None,
@@ -144,7 +147,8 @@ def discover(
 
     In a static table the order of the variables that explains it best is searched, and every edge
     is tested given the target's other parents; ``fdr`` holds as far as that order is right, for
-    which variables are linked and not for directions (``doworld.discover.static``).
+    which variables are linked and not for directions (``doworld.discover.static``). Of several
+    environments it is the order along which few mechanisms differ between them.
 
     Args:
         log: episodes, or a static table.
@@ -153,6 +157,7 @@ def discover(
         max_lag: the longest lag, in rows; None takes the fewest that prediction asks for.
         contemporaneous: whether to look for edges within a row; None looks where the past leaves
             targets correlated. Static tables have no other edges.
+        interventions: what is known of what each environment of a static table acts on.
         fdr: the expected share of false edges among those found.
         seed: of the folds and the bootstrap.
         budget: seconds it may take, or an object that its loops ask (``doworld._core.budget``).
@@ -171,7 +176,8 @@ def discover(
     Raises:
         DataError: too few complete rows, or nothing varies.
         GraphError: the prior contradicts itself, or time, or the roles.
-        UnknownNameError: the prior names a variable that the log does not have.
+        SchemaError: ``interventions`` of a log over time, or on a context.
+        UnknownNameError: the prior or ``interventions`` name what the log does not have.
 
     >>> import numpy as np
     >>> from doworld.data import Schema, Trajectories, Variable
@@ -191,6 +197,7 @@ def discover(
     static = log.schema.static
     prior.check(log.schema.names, static=static)
     _check_settings(fdr, max_lag)
+    check_interventions(log, interventions)
     clock = Seconds(budget) if isinstance(budget, int | float) else (budget or UNLIMITED)
     known = usable(log)
     copies = () if static else state_copies(log, known.names)
@@ -202,12 +209,14 @@ def discover(
         while True:
             notes = [*log.notes, *lonely(log)]
             task = _Task(log, known, prior, fdr, seed, progress, clock, notes=notes)
-            graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
+            if static:
+                graph = _static(task, interventions)
+            else:
+                graph = _by_environments(task, _temporal(task, max_lag, contemporaneous))
             stricter = required_anew(graph, log, prior)
             if stricter is None:
                 break
             prior = stricter
-        graph = _by_environments(task, graph)
     more = copied_edges(copies, graph.links, prior, task.seen.rows)
     graph = replace(graph, links=(*graph.links, *more))
     graph = accounted(graph, log, known.names, task.seen, prior, fdr=fdr, budget=clock)
@@ -408,16 +417,18 @@ def _graph(
     return replace(graph, local=ordered.local) if ordered else graph
 
 
-def _static(task: _Task) -> CausalGraph:
+def _static(task: _Task, interventions: Interventions | None) -> CausalGraph:
     """A table of independent rows: the best order of its variables, contexts exogenous."""
-    log, prior = task.log, task.prior
-    rows, holes = rows_of(log, task.names)
-    check_count(len(rows), log, 0)
-    task.forbid(task.usable.unidentified)
+    prior, part = task.prior, comparable(task.log, task.names)
+    rows, holes = rows_of(part.log, part.names)
+    check_count(len(rows), task.log, 0)
+    task.forbid((*task.usable.unidentified, *part.unidentified))
+    task.notes.extend(part.notes)
     found = static_graph(
-        log,
-        task.names,
+        part.log,
+        part.names,
         prior,
+        interventions=interventions,
         fdr=task.fdr,
         seed=task.seed,
         budget=task.budget,

@@ -8,14 +8,17 @@ from jaxtyping import Bool, Float
 from scipy import stats
 
 from doworld._core.budget import UNLIMITED, Budget
-from doworld._core.errors import GraphError
 from doworld._core.progress import Progress, Quiet, Track
-from doworld.data import Policy, Role, Schema, Trajectories
+from doworld.data import Kind, Schema, Trajectories
+from doworld.discover.comparable import acted, with_place, without
+from doworld.discover.interventions import Interventions
+from doworld.discover.limits import allowed_edges, constraints_of
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.observed import OBSERVED_TEST, Observed
 from doworld.discover.odds import WithOdds, odds_table, pair_odds
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.scores import GaussianScore, MultinomialScore, Score, Strength, bits
+from doworld.discover.shared import SharedScore
 from doworld.discover.static_conflicts import static_conflicts
 from doworld.discover.table import Table, score_of, table_of
 from doworld.graph import Conflict, Edge, Evidence, Mark, Prior, Reason, Unidentified
@@ -31,10 +34,15 @@ DOUBTFUL = 0.05
 LIKELY = 0.5
 AGREED = 0.75
 """Share of resamples that must point an edge one way."""
-FEWEST_ROWS_A_PARENT = 5
 NOISE_FREE = 1e-7
+MOST_SHARED = 8
+"""Parents of a variable where environments are compared."""
+ROWS_A_BENT_PARENT = 15
+CLEAR = 6.0
+"""Twice the logarithm of a ratio of evidence from which a direction counts as told."""
 LINEAR = "partial correlation given the other parents; effect: standardised coefficient"
 MIXED = "partial correlation given the other parents (Wilks); effect: canonical correlation"
+SHARED = "likelihood ratio, mechanisms shared between environments or not; effect: variance removed"
 LEVELS = "X² within strata of the other parents; effect: share of the strongest there could be"
 
 
@@ -62,7 +70,8 @@ class _Found:
 
     ``tests`` are those of the edges that the search took, by (parent, target); ``dag`` are those
     that passed at ``cut``. ``linked`` is the share of resamples with an edge either way, ``points``
-    of those with this direction, where an open edge counts half.
+    of those with this direction, where an open edge counts half. ``sure`` are the edges of ``dag``
+    that no graph nearly as good turns round.
     """
 
     schema: Schema
@@ -76,6 +85,7 @@ class _Found:
     dag: Bool[np.ndarray, "nodes nodes"]
     linked: Float[np.ndarray, "nodes nodes"]
     points: Float[np.ndarray, "nodes nodes"]
+    sure: Bool[np.ndarray, "nodes nodes"]
 
 
 def static_graph(
@@ -83,6 +93,7 @@ def static_graph(
     names: Sequence[str],
     prior: Prior,
     *,
+    interventions: Interventions | None = None,
     fdr: float,
     seed: int,
     budget: Budget = UNLIMITED,
@@ -102,6 +113,11 @@ def static_graph(
     The tests hold ``fdr`` as far as the order is right: order and parents were chosen on the same
     rows, so a wrong order adds edges that no rate covers, and directions are not covered at all.
 
+    Of several environments the graph along which few mechanisms differ scores best, and what is
+    known of ``interventions`` counts (``doworld.discover.shared``); an edge then points one way
+    where no order without it scores within 6. Where a variable has levels the environment is a
+    context instead (``doworld.discover.comparable``).
+
     Prior odds add to the score of an order and weigh the tests (``doworld.discover.odds``); they
     direct nothing by themselves. When ``budget`` ends, the best order so far is tested, and
     probabilities without resamples are those of the test passing again.
@@ -120,95 +136,97 @@ def static_graph(
     >>> sorted(map(str, static_graph(log, frame.columns, Prior(), fdr=0.01, seed=0).edges))
     ['rain(t) --> wet(t)', 'sprinkler(t) --> wet(t)']
     """
-    table = table_of(log, names)
-    limits = _constraints(table, log.schema, prior)
-    plain = score_of(table, fdr)
-    score: Score = plain if table.holes is None else Observed(plain, table.holes)
-    rng = np.random.default_rng(seed)
+    ask = _Ask(prior, interventions, fdr, seed, budget, progress)
+    kinds = {log.schema[n].kind for n in names}
+    levels = Kind.CATEGORICAL in kinds or kinds <= {Kind.BINARY}
+    if len(np.unique(log.environment)) < 2 or not levels:
+        return _searched(log, names, ask)
+    wider, more, place = with_place(log, prior, interventions)
+    ask = replace(ask, prior=more, interventions=None, place=place)
+    return _searched(wider, (*names, place), ask)
+
+
+@dataclass(frozen=True, eq=False)
+class _Ask:
+    """What is asked of one table; ``place`` is the context that stands for the environment."""
+
+    prior: Prior
+    interventions: Interventions | None
+    fdr: float
+    seed: int
+    budget: Budget
+    progress: Progress
+    place: str = ""
+
+
+def _searched(log: Trajectories, names: Sequence[str], ask: _Ask) -> StaticGraph:
+    """The search of one table."""
+    table, prior = table_of(log, names), ask.prior
+    score = _score(log, names, table, ask)
+    limits = constraints_of(table, log.schema, prior)
+    if isinstance(score, SharedScore):
+        most = max(1, min(MOST_SHARED, len(table.values) // ROWS_A_BENT_PARENT))
+        limits = replace(limits, most=min(limits.most, most))
+    rng = np.random.default_rng(ask.seed)
     odds = odds_table(prior, table.names)
     priced = WithOdds.of(score, odds) if prior.chances else score
-    track = progress.task("searching the best order", total=1)
-    part = budget.part(0.6)
+    track = ask.progress.task("searching the best order", total=1)
+    part = ask.budget.part(0.6)
     ordered = search(priced, limits, kicks=KICKS, rng=rng, budget=part, track=track)
-    tests, cut, weight = _tests(score, limits, ordered, fdr, odds)
+    tests, cut, weight = _tests(score, limits, ordered, ask.fdr, odds)
     dag = limits.required.copy()
     for (i, j), test in tests.items():
         dag[i, j] |= test.p_value <= cut * weight[i, j]
-    nothing = np.zeros(dag.shape)
+    none = np.zeros(dag.shape)
     found = _Found(
-        log.schema, table, score, odds, limits, ordered, tests, cut, dag, nothing, nothing
+        log.schema, table, score, odds, limits, ordered, tests, cut, dag, none, none, none > 0
     )
-    track = progress.task("resampling", total=RESAMPLES)
-    linked, points = _resampled(priced, found, rng, budget, track)
-    found = replace(found, linked=linked, points=points)
+    track = ask.progress.task("resampling", total=RESAMPLES)
+    linked, points = _resampled(priced, found, rng, ask.budget, track)
+    found = replace(found, linked=linked, points=points, sure=_sure(priced, found, rng))
+    return _reported(found, ask)
+
+
+def _reported(found: _Found, ask: _Ask) -> StaticGraph:
+    """The edges, conflicts, notes and counts of a search."""
+    table, place = found.table, ask.place
     edges, doubtful = _edges(found)
-    free = _allowed(table.names, log.schema, Prior())
+    free = allowed_edges(table.names, found.schema, Prior())
+    facts = (*_copies(table), *_determined(found))
+    conflicts = static_conflicts(
+        found.score,
+        found.limits,
+        free,
+        found.ordered,
+        table.names,
+        rows=len(table.values),
+        prior=ask.prior,
+        rate=ask.fdr,
+        budget=ask.budget,
+    )
     return StaticGraph(
-        conflicts=static_conflicts(
-            score,
-            limits,
-            free,
-            ordered,
-            table.names,
-            rows=len(table.values),
-            prior=prior,
-            rate=fdr,
-            budget=budget,
-        ),
-        tests=_pairs(limits),
-        skipped=int(np.triu(free | free.T, 1).sum()) - _pairs(limits),
-        cut=cut,
-        edges=(*edges, *_copy_edges(table, log.schema, prior)),
-        doubtful=doubtful,
-        notes=_notes(found, fdr),
-        unidentified=(*_copies(table), *_determined(found)),
+        conflicts=tuple(c for c in conflicts if place not in (c.source, c.target)),
+        tests=_pairs(found.limits),
+        skipped=int(np.triu(free | free.T, 1).sum()) - _pairs(found.limits),
+        cut=found.cut,
+        edges=without((*edges, *_copy_edges(table, found.schema, ask.prior)), place),
+        doubtful=without(doubtful, place),
+        notes=_notes(found, ask.fdr),
+        unidentified=tuple(f for f in facts if place not in (f.variable, *f.others)),
     )
 
 
-def _allowed(names: Sequence[str], schema: Schema, prior: Prior) -> Bool[np.ndarray, "nodes nodes"]:
-    """``[i, j]``: neither roles nor prior rule out i → j."""
-    randomised = schema.policy is Policy.RANDOMISED
-    exogenous = [
-        schema[n].role is Role.CONTEXT or (randomised and schema[n].role is Role.ACTION)
-        for n in names
-    ]
-    last = [schema[n].role is Role.REWARD for n in names]
-    allowed = np.array([[prior.allows(a, b, 0) for b in names] for a in names], bool)
-    return (
-        allowed
-        & ~np.array(exogenous)[None]
-        & ~np.array(last)[:, None]
-        & ~np.eye(len(names), dtype=bool)
-    )
-
-
-def _constraints(table: Table, schema: Schema, prior: Prior) -> Constraints:
-    """What roles and prior say of the table's edges.
-
-    Raises ``GraphError`` where a required edge contradicts a role.
-    """
-    names = (*table.names, *(copy for copy, _ in table.copies))
-    allowed = _allowed(names, schema, prior)
-    wanted = [[prior.requires(a, b, 0, static=True) for b in names] for a in names]
-    required = np.array(wanted, bool)
-    for i, j in np.argwhere(required & ~allowed).tolist():
-        raise GraphError(
-            f"edge {names[i]} → {names[j]} is required within a row, but {names[j]!r} is a context "
-            f"or a randomised action, {names[i]!r} is a reward, or the prior rules it out. Drop it "
-            "or change the role."
-        )
-    names = table.names
-    kept = slice(len(names))
-    allowed, required = allowed[kept, kept], required[kept, kept]
-    group = {n: k for k, tier in enumerate(prior.tiers) for n in tier}
-    middle = (len(prior.tiers) - 1) / 2
-    tier = tuple(
-        group.get(n, middle) if a.any() else -1.0 for n, a in zip(names, allowed.T, strict=True)
-    )
-    most = len(names)
-    if not table.discrete:
-        most = max(1, min(most, len(table.values) // FEWEST_ROWS_A_PARENT))
-    return Constraints(allowed & ~required.T, required, tier, most)
+def _score(log: Trajectories, names: Sequence[str], table: Table, ask: _Ask) -> Score:
+    """The score that suits the table: over environments where it has several."""
+    if ask.place or len(np.unique(log.environment)) < 2:
+        plain = score_of(table, ask.fdr)
+        return plain if table.holes is None else Observed(plain, table.holes)
+    values = log.values[:, [log.schema.position(n) for n in names]]
+    place = log.environment[log.episode_of_row][np.isfinite(values).all(1)]
+    hard, soft = acted(log, table.names, ask.interventions)
+    code = np.unique(place, return_inverse=True)[1].ravel()
+    penalty = float(np.log(len(place)))
+    return SharedScore.of(table.values, code, penalty, replaced=hard, altered=soft)
 
 
 def _pairs(limits: Constraints) -> int:
@@ -261,7 +279,9 @@ def _resampled(
         if budget.over():
             budget.cut(f"{made} of {RESAMPLES} resamples, of which probabilities are shares")
             break
-        out = equivalence_class(refine(again, limits, start, rng).dag, _known(limits))
+        out = refine(again, limits, start, rng).dag
+        if not isinstance(found.score, SharedScore):
+            out = equivalence_class(out, _known(limits))
         linked += out | out.T
         points += out * np.where(out.T, 0.5, 1.0)
         made += 1
@@ -282,12 +302,31 @@ def _unresampled(
     return linked, linked * out * np.where(out.T, 0.5, 1.0)
 
 
+def _sure(score: Score, found: _Found, rng: np.random.Generator) -> Bool[np.ndarray, "nodes nodes"]:
+    """The edges that point the same way in every graph that is as good, or nearly as good.
+
+    Scores that tell nothing but independences are as good for a whole Markov equivalence class;
+    others are asked for the best order without the edge. ``score`` is the found one's with odds.
+    """
+    limits, ordered, dag, known = found.limits, found.ordered, found.dag, _known(found.limits)
+    if not isinstance(found.score, SharedScore):
+        either = equivalence_class(dag, known)
+        return either & ~either.T
+    sure = dag & known
+    for i, j in np.argwhere(dag & ~known).tolist():
+        allowed, candidates = limits.allowed.copy(), list(ordered.candidates)
+        allowed[i, j] = False
+        candidates[j] &= ~(1 << i)
+        start = replace(ordered, candidates=tuple(candidates))
+        other = refine(score, replace(limits, allowed=allowed), start, rng)
+        sure[i, j] = ordered.score - other.score >= CLEAR
+    return sure
+
+
 def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     """The edges that passed and are likely, and the others that resamples show."""
-    open_ends = equivalence_class(found.dag, _known(found.limits))
-    sure = open_ends & ~open_ends.T
     agreed = (found.points >= AGREED) | _known(found.limits)
-    directed = sure & agreed
+    directed = found.sure & agreed
     kept: list[Edge] = []
     doubtful: list[Edge] = []
     required = found.limits.required
@@ -343,6 +382,8 @@ def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
 
 
 def _test_name(found: _Found) -> str:
+    if isinstance(found.score, SharedScore):
+        return SHARED
     if found.table.holes is not None:
         return OBSERVED_TEST
     if not isinstance(found.score, GaussianScore):
@@ -355,7 +396,7 @@ def _copy_edges(table: Table, schema: Schema, prior: Prior) -> list[Edge]:
     """A copy is linked to what it is a copy of, one way where roles or prior say which."""
     out = []
     for copy, kept in table.copies:
-        forward, back = _allowed((kept, copy), schema, prior)[[0, 1], [1, 0]]
+        forward, back = allowed_edges((kept, copy), schema, prior)[[0, 1], [1, 0]]
         source, target = (kept, copy) if forward else (copy, kept)
         if not (forward or back):
             continue
@@ -383,11 +424,14 @@ def _copies(table: Table) -> list[Unidentified]:
 
 def _determined(found: _Found) -> list[Unidentified]:
     """Numbers that their parents leave no noise of."""
-    if not isinstance(found.score, GaussianScore):
+    pooled = found.score
+    if isinstance(pooled, SharedScore):
+        pooled = score_of(found.table, DOUBTFUL)
+    if not isinstance(pooled, GaussianScore):
         return []
     out = []
     for j, mask in enumerate(found.ordered.parents):
-        if not mask or not found.score.determined(j, mask, NOISE_FREE):
+        if not mask or not pooled.determined(j, mask, NOISE_FREE):
             continue
         name = found.table.names[j]
         others = tuple(found.table.names[i] for i in bits(mask))
@@ -407,6 +451,9 @@ def _notes(found: _Found, fdr: float) -> tuple[str, ...]:
         if table.discrete
         else "linear regressions, which do not see relations without a linear trend"
     )
+    if isinstance(found.score, SharedScore):
+        count = len(found.score.sums.rows)
+        model = f"regressions that {count} environments share as far as they can"
     possible = found.limits.allowed | found.limits.allowed.T
     pairs = int(np.triu(possible).sum())
     notes = [

@@ -61,15 +61,16 @@ def rows_of(
 ) -> tuple[Float[np.ndarray, "rows variables"], Float[np.ndarray, "rows variables"] | None]:
     """The rows of a static table that the search uses, and the same with holes where completed.
 
-    Complete rows where most are; else, of numbers, all rows, with holes filled
-    (``doworld.discover.missing``).
+    Complete rows where most are, or where environments are compared; else, of numbers, all rows,
+    with holes filled (``doworld.discover.missing``).
     """
     values = log.values[:, [log.schema.position(n) for n in names]]
     whole = np.isfinite(values).all(1)
     numbers = all(log.schema[n].kind is not Kind.CATEGORICAL for n in names)
     levels = all(log.schema[n].kind is Kind.BINARY for n in names)
     few = whole.mean() < ENOUGH_COMPLETE and len(values) <= MOST_COMPLETED
-    if few and numbers and not levels:
+    one = len(np.unique(log.environment)) < 2
+    if few and one and numbers and not levels:
         some = values[np.isfinite(values).any(1)]
         if enough_pairs(some, FEWEST_TOGETHER):
             return completed(some, np.random.default_rng(0)), some
