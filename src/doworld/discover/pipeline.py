@@ -27,7 +27,7 @@ from doworld.discover.prepare import (
     independent,
     usable,
 )
-from doworld.discover.static import static_graph
+from doworld.discover.static_methods import StaticMethod, suited
 from doworld.discover.table import complete_rows
 from doworld.discover.threads import one_thread
 from doworld.graph import CausalGraph, Edge, Mark, Prior, Reason, Unidentified
@@ -97,6 +97,7 @@ def discover(
     max_lag: int | None = None,
     contemporaneous: bool | None = None,
     fdr: float = 0.01,
+    method: StaticMethod | None = None,
     seed: int = 0,
     progress: Progress = QUIET,
 ) -> CausalGraph:
@@ -120,6 +121,7 @@ def discover(
         contemporaneous: whether to look for edges within a row; None looks where the past leaves
             targets correlated. Static tables have no other edges.
         fdr: the expected share of false edges among those found.
+        method: how a static table's graph is found, ``PC(...)`` for one; None lets the data decide.
         seed: of the folds and the bootstrap.
         progress: shows how far it is.
 
@@ -130,6 +132,7 @@ def discover(
 
     Raises:
         DataError: too few complete rows, or nothing varies.
+        SchemaError: a setting out of its range, or a ``method`` for a log over time.
         GraphError: the prior contradicts itself, or time, or the roles.
         UnknownNameError: the prior names a variable that the log does not have.
 
@@ -153,7 +156,12 @@ def discover(
     task = _Task(log, usable(log), prior, fdr, seed, progress, list(log.notes))
     with one_thread():
         static = log.schema.static
-        graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
+        if method is not None and not static:
+            raise SchemaError(
+                f"method={method!r} finds the graph of a static table, and this log has episodes "
+                "over time. Leave method out."
+            )
+        graph = _static(task, method) if static else _temporal(task, max_lag, contemporaneous)
         return _by_environments(task, graph)
 
 
@@ -324,12 +332,13 @@ def _graph(
     return replace(graph, local=ordered.local) if ordered else graph
 
 
-def _static(task: _Task) -> CausalGraph:
-    """A table of independent rows: the best order of its variables, contexts exogenous."""
+def _static(task: _Task, method: StaticMethod | None) -> CausalGraph:
+    """A table of independent rows, contexts exogenous."""
     log, prior = task.log, task.prior
     check_count(len(complete_rows(log, task.names)), log, 0)
     task.forbid(task.usable.unidentified)
-    found = static_graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
+    method = method or suited(log, task.names)
+    found = method.graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
     task.forbid(found.unidentified)
     task.notes.extend(found.notes)
     kept, doubtful = with_required(list(found.edges), list(found.doubtful), prior, static=True)

@@ -15,7 +15,7 @@ from doworld.discover.table import Table, score_of, table_of
 from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
 from doworld.graph.equivalence import equivalence_class
 
-__all__ = ["StaticGraph", "static_graph"]
+__all__ = ["StaticGraph", "allowed_edges", "constraints_of", "copied", "copy_edges", "static_graph"]
 
 KICKS = 2
 """Kicks of the search, for each variable."""
@@ -94,7 +94,7 @@ def static_graph(
     ['rain(t) --> wet(t)', 'sprinkler(t) --> wet(t)']
     """
     table = table_of(log, names)
-    limits = _constraints(table, log.schema, prior)
+    limits = constraints_of(table, log.schema, prior)
     score = score_of(table, fdr)
     rng = np.random.default_rng(seed)
     ordered = search(score, limits, kicks=KICKS, rng=rng)
@@ -106,14 +106,16 @@ def static_graph(
     found = _Found(log.schema, table, score, limits, ordered, tests, cut, dag, linked, points)
     edges, doubtful = _edges(found)
     return StaticGraph(
-        edges=(*edges, *_copy_edges(table, log.schema, prior)),
+        edges=(*edges, *copy_edges(table, log.schema, prior)),
         doubtful=doubtful,
         notes=_notes(found, fdr),
-        unidentified=(*_copies(table), *_determined(found)),
+        unidentified=(*copied(table), *_determined(found)),
     )
 
 
-def _allowed(names: Sequence[str], schema: Schema, prior: Prior) -> Bool[np.ndarray, "nodes nodes"]:
+def allowed_edges(
+    names: Sequence[str], schema: Schema, prior: Prior
+) -> Bool[np.ndarray, "nodes nodes"]:
     """``[i, j]``: neither roles nor prior rule out i → j."""
     randomised = schema.policy is Policy.RANDOMISED
     exogenous = [
@@ -130,13 +132,13 @@ def _allowed(names: Sequence[str], schema: Schema, prior: Prior) -> Bool[np.ndar
     )
 
 
-def _constraints(table: Table, schema: Schema, prior: Prior) -> Constraints:
+def constraints_of(table: Table, schema: Schema, prior: Prior) -> Constraints:
     """What roles and prior say of the table's edges.
 
     Raises ``GraphError`` where a required edge contradicts a role.
     """
     names = (*table.names, *(copy for copy, _ in table.copies))
-    allowed = _allowed(names, schema, prior)
+    allowed = allowed_edges(names, schema, prior)
     wanted = [[prior.requires(a, b, 0, static=True) for b in names] for a in names]
     required = np.array(wanted, bool)
     for i, j in np.argwhere(required & ~allowed).tolist():
@@ -241,11 +243,11 @@ def _test_name(found: _Found) -> str:
     return MIXED if wide else LINEAR
 
 
-def _copy_edges(table: Table, schema: Schema, prior: Prior) -> list[Edge]:
+def copy_edges(table: Table, schema: Schema, prior: Prior) -> list[Edge]:
     """A copy is linked to what it is a copy of, one way where roles or prior say which."""
     out = []
     for copy, kept in table.copies:
-        forward, back = _allowed((kept, copy), schema, prior)[[0, 1], [1, 0]]
+        forward, back = allowed_edges((kept, copy), schema, prior)[[0, 1], [1, 0]]
         source, target = (kept, copy) if forward else (copy, kept)
         if not (forward or back):
             continue
@@ -257,7 +259,8 @@ def _copy_edges(table: Table, schema: Schema, prior: Prior) -> list[Edge]:
     return out
 
 
-def _copies(table: Table) -> list[Unidentified]:
+def copied(table: Table) -> list[Unidentified]:
+    """What cannot be known of variables that are copies of others."""
     return [
         Unidentified(
             copy,
