@@ -8,10 +8,11 @@ from jaxtyping import Bool, Float
 
 from doworld._core.errors import GraphError
 from doworld.data import Policy, Role, Schema, Trajectories
+from doworld.discover.additive import AdditiveScore
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.scores import GaussianScore, Score, Strength, bits
-from doworld.discover.table import Table, score_of, table_of
+from doworld.discover.table import Table, score_of, smooth_score, table_of
 from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
 from doworld.graph.equivalence import equivalence_class
 
@@ -24,9 +25,12 @@ DOUBTFUL = 0.05
 LIKELY = 0.5
 AGREED = 0.75
 """Share of resamples that must point an edge one way."""
+CERTAIN = 0.95
+"""The same where only the form of the noise, not independence, tells the way."""
 FEWEST_ROWS_A_PARENT = 5
 NOISE_FREE = 1e-7
 LINEAR = "partial correlation given the other parents; effect: standardised coefficient"
+SMOOTH = "nonlinear regression on the other parents (F); effect: share of variance it explains"
 MIXED = "partial correlation given the other parents (Wilks); effect: canonical correlation"
 LEVELS = "X² within strata of the other parents; effect: share of the strongest there could be"
 
@@ -63,17 +67,25 @@ class _Found:
 
 
 def static_graph(
-    log: Trajectories, names: Sequence[str], prior: Prior, *, fdr: float, seed: int
+    log: Trajectories,
+    names: Sequence[str],
+    prior: Prior,
+    *,
+    fdr: float,
+    seed: int,
+    smooth: bool = False,
 ) -> StaticGraph:
     r"""The edges among ``names``, variables of a table whose rows are independent units.
 
     The order of the variables is searched under which each one, explained by parents from those
     before it, scores best: with multinomial tables (BDeu) where all variables have levels, with
-    linear Gaussian regressions (BIC) otherwise, categorical ones as indicators. An edge stays if
+    linear Gaussian regressions (BIC) otherwise, categorical ones as indicators; or, of numbers and
+    if ``smooth``, with nonlinear regressions (``AdditiveScore``). An edge stays if
     its test given the target's other parents passes Benjamini–Hochberg at ``fdr`` over all pairs of
     variables, those without an edge counted with p = 1. It points one way where all DAGs of the
     Markov equivalence class that agree with roles and ``prior`` do (Meek 1995), and so do three
-    in four resamples; else it is open (``---``). An edge's probability is the share of
+    in four resamples; or where the regressions are ``smooth`` and nineteen in twenty do, because
+    additive noise fits one way; else it is open (``---``). An edge's probability is the share of
     resamples that hold it with its mark, where one left open counts half for either direction.
 
     The tests hold ``fdr`` as far as the order is right: order and parents were chosen on the same
@@ -95,7 +107,7 @@ def static_graph(
     """
     table = table_of(log, names)
     limits = constraints_of(table, log.schema, prior)
-    score = score_of(table, fdr)
+    score = smooth_score(table, fdr) if smooth else score_of(table, fdr)
     rng = np.random.default_rng(seed)
     ordered = search(score, limits, kicks=KICKS, rng=rng)
     tests, cut = _tests(score, limits, ordered, fdr)
@@ -194,8 +206,12 @@ def _resampled(
     start = replace(ordered, candidates=tuple(candidates))
     linked, points = np.zeros((2, *dag.shape))
     for again in score.resamples(RESAMPLES, rng):
-        out = equivalence_class(refine(again, limits, start, rng).dag, _known(limits))
-        linked += out | out.T
+        dag = refine(again, limits, start, rng).dag
+        linked += dag | dag.T
+        if isinstance(score, AdditiveScore):
+            points += dag
+            continue
+        out = equivalence_class(dag, _known(limits))
         points += out * np.where(out.T, 0.5, 1.0)
     return np.divide(linked, RESAMPLES), np.divide(points, RESAMPLES)
 
@@ -206,6 +222,8 @@ def _edges(found: _Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     sure = open_ends & ~open_ends.T
     agreed = (found.points >= AGREED) | _known(found.limits)
     directed = sure & agreed
+    if isinstance(found.score, AdditiveScore):
+        directed |= found.dag & (found.points >= CERTAIN)
     kept: list[Edge] = []
     doubtful: list[Edge] = []
     required = found.limits.required
@@ -237,6 +255,8 @@ def _edge(found: _Found, i: int, j: int, *, directed: bool) -> Edge:
 
 
 def _test_name(found: _Found) -> str:
+    if isinstance(found.score, AdditiveScore):
+        return SMOOTH
     if not isinstance(found.score, GaussianScore):
         return LEVELS
     wide = found.score.correlation.shape[0] > len(found.table.names)
@@ -300,6 +320,11 @@ def _notes(found: _Found, fdr: float) -> tuple[str, ...]:
         if table.discrete
         else "linear regressions, which do not see relations without a linear trend"
     )
+    if isinstance(found.score, AdditiveScore):
+        model = (
+            "nonlinear regressions with additive noise, which also point edges that independence "
+            "alone leaves open"
+        )
     possible = found.limits.allowed | found.limits.allowed.T
     pairs = int(np.triu(possible).sum())
     notes = [

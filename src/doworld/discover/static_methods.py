@@ -24,13 +24,19 @@ class StaticMethod(Protocol):
 
 @dataclass(frozen=True)
 class BestOrder:
-    """The order of the variables that scores best; see ``doworld.discover.static``."""
+    """The order of the variables that scores best; see ``doworld.discover.static``.
+
+    Attributes:
+        smooth: whether numbers are regressed on each other by smooth functions, not by lines.
+    """
+
+    smooth: bool = False
 
     def graph(
         self, log: Trajectories, names: Sequence[str], prior: Prior, *, fdr: float, seed: int
     ) -> StaticGraph:
         """See ``StaticMethod``."""
-        return static_graph(log, names, prior, fdr=fdr, seed=seed)
+        return static_graph(log, names, prior, fdr=fdr, seed=seed, smooth=self.smooth)
 
 
 def suited(log: Trajectories, names: Sequence[str]) -> StaticMethod:

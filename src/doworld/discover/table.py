@@ -9,10 +9,11 @@ from jaxtyping import Float
 from scipy import stats
 
 from doworld.data import Kind, Role, Trajectories
+from doworld.discover.additive import AdditiveScore
 from doworld.discover.linear import standardise
 from doworld.discover.scores import GaussianScore, MultinomialScore
 
-__all__ = ["Table", "complete_rows", "score_of", "table_of"]
+__all__ = ["Table", "complete_rows", "score_of", "smooth_score", "table_of"]
 
 COPY = 1e-10
 MOST_LEVELS = 12
@@ -126,8 +127,17 @@ def score_of(table: Table, fdr: float) -> GaussianScore | MultinomialScore:
     ends = np.cumsum([0, *(p.shape[1] for p in parts)]).tolist()
     columns = [range(a, b) for a, b in pairwise(ends)]
     scaled, _ = standardise(np.concatenate(parts, 1))
-    bar = stats.chi2.isf(min(2 * fdr / max(len(parts) - 1, 1), 1.0), 1)
-    return GaussianScore.of(scaled, columns, max(float(np.log(len(scaled))), float(bar)))
+    return GaussianScore.of(scaled, columns, _price(table, len(parts), fdr))
+
+
+def smooth_score(table: Table, fdr: float) -> AdditiveScore:
+    """The score of nonlinear regressions on a table of numbers, priced like the linear one."""
+    return AdditiveScore.of(table.values, _price(table, len(table.names), fdr))
+
+
+def _price(table: Table, variables: int, fdr: float) -> float:
+    bar = stats.chi2.isf(min(2 * fdr / max(variables - 1, 1), 1.0), 1)
+    return max(float(np.log(len(table.values))), float(bar))
 
 
 def _numbers(column: np.ndarray, kind: Kind) -> np.ndarray:
