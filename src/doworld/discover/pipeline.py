@@ -27,7 +27,7 @@ from doworld.discover.prepare import (
     independent,
     usable,
 )
-from doworld.discover.static_methods import StaticMethod, suited
+from doworld.discover.static_methods import StaticMethod, Suited, suited
 from doworld.discover.table import complete_rows
 from doworld.discover.threads import one_thread
 from doworld.graph import CausalGraph, Edge, Mark, Prior, Reason, Unidentified
@@ -337,8 +337,9 @@ def _static(task: _Task, method: StaticMethod | None) -> CausalGraph:
     log, prior = task.log, task.prior
     check_count(len(complete_rows(log, task.names)), log, 0)
     task.forbid(task.usable.unidentified)
-    method = method or suited(log, task.names)
-    found = method.graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
+    choice = Suited(method) if method else suited(log, task.names)
+    task.notes.extend(choice.notes)
+    found = choice.method.graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
     task.forbid(found.unidentified)
     task.notes.extend(found.notes)
     kept, doubtful = with_required(list(found.edges), list(found.doubtful), prior, static=True)

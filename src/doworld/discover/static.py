@@ -110,6 +110,11 @@ def static_graph(
     score = smooth_score(table, fdr) if smooth else score_of(table, fdr)
     rng = np.random.default_rng(seed)
     ordered = search(score, limits, kicks=KICKS, rng=rng)
+    if (
+        isinstance(score, AdditiveScore)
+        and (other := score.for_noise(ordered.parents)) is not score
+    ):
+        score, ordered = other, search(other, limits, kicks=KICKS, rng=rng)
     tests, cut = _tests(score, limits, ordered, fdr)
     dag = limits.required.copy()
     for (i, j), test in tests.items():

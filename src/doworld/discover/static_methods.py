@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from doworld.data import Trajectories
+from doworld.data import Kind, Trajectories
+from doworld.discover.bends import bent
 from doworld.discover.static import StaticGraph, static_graph
+from doworld.discover.table import complete_rows
 from doworld.graph import Prior
 
-__all__ = ["BestOrder", "StaticMethod", "suited"]
+__all__ = ["BestOrder", "StaticMethod", "Suited", "suited"]
+
+FEW_ROWS = 60
+"""Rows below which lines are all that is fitted."""
 
 
 @runtime_checkable
@@ -39,6 +44,24 @@ class BestOrder:
         return static_graph(log, names, prior, fdr=fdr, seed=seed, smooth=self.smooth)
 
 
-def suited(log: Trajectories, names: Sequence[str]) -> StaticMethod:
-    """The method for a table that is not told one."""
-    return BestOrder()
+@dataclass(frozen=True)
+class Suited:
+    """The method that suits a table, and why in words; no words where nothing was decided."""
+
+    method: StaticMethod
+    notes: tuple[str, ...] = ()
+
+
+def suited(log: Trajectories, names: Sequence[str]) -> Suited:
+    """The method for a table that is not told one: by lines, unless it shows bends."""
+    kinds = [log.schema[n].kind for n in names]
+    if Kind.CATEGORICAL in kinds or all(k is Kind.BINARY for k in kinds):
+        return Suited(BestOrder())
+    rows = complete_rows(log, names)
+    if len(rows) < FEW_ROWS or not bent(rows[:, rows.std(0) > 0]):
+        return Suited(BestOrder())
+    note = (
+        "lines leave clear bends between the variables, so smooth functions were fitted; "
+        "method=BestOrder() fits lines, and method=PC() asks tests of independence alone."
+    )
+    return Suited(BestOrder(smooth=True), (note,))
