@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -27,6 +28,8 @@ ROWS_A_COLUMN = 4
 SQUASH = 1.5
 SHAPED = 2.0
 """Times log n, the median of 2n J above which noise counts as not Gaussian."""
+SHAPE_ROWS = 2000
+"""Rows from which the shape of noise is read at most."""
 GAUSSIAN = 0.37457
 """E log cosh u of a standard normal u."""
 
@@ -154,23 +157,31 @@ class AdditiveScore:
             return self
         return replace(self, shaped=True, _known={})
 
+    @cached_property
+    def _some(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows from which the shape of noise is read, spread over the table, and their weights."""
+        n = len(self.table)
+        rows = np.unique(np.linspace(0, n - 1, min(n, SHAPE_ROWS)).astype(int))
+        return np.asfortranarray(self.table[rows]), self.weight[rows]
+
     def _shape(self, target: int, columns: list[int]) -> float:
         """What noise that is not Gaussian adds to twice the log-likelihood: 2n J."""
         goal = self.terms.own[target][0]
-        left = self.table[:, goal]
+        rows, weight = self._some
+        left = rows[:, goal]
         if columns:
             among = self.square[np.ix_(columns, columns)]
-            _, weight, failed = lapack.dposv(among, self.square[columns, goal])
+            _, slope, failed = lapack.dposv(among, self.square[columns, goal])
             if failed:
                 return 0.0
-            left = left - self.table[:, columns] @ weight
-        share = self.weight / self.weight.sum()
+            left = left - rows[:, columns] @ slope
+        share = weight / weight.sum()
         left = left - share @ left
         left = left / max(float(np.sqrt(share @ left**2)), RIDGE)
         size = np.abs(left)
         peak = float(share @ (size + np.log1p(np.exp(-2 * size)))) - np.log(2) - GAUSSIAN
         skew = float(share @ (left * np.exp(-(left**2) / 2)))
-        return 2 * len(left) * (79.047 * peak**2 + 7.4129 * skew**2)
+        return 2 * len(self.table) * (79.047 * peak**2 + 7.4129 * skew**2)
 
     def _climb(self, target: int, parents: list[int], crossed: bool) -> tuple[float, list[int]]:
         """The best of the classes that are parts of each other.
