@@ -12,13 +12,15 @@ LEAST = 0.03
 """Share of the variance that a line leaves which one bend must explain, to be worth it."""
 ROWS_A_COLUMN = 4
 FARTHEST = 3.0
+MOST_CROSSED = 30
+"""Variables up to which products of two are tried as well."""
 
 
 def bent(values: Float[np.ndarray, "rows variables"]) -> bool:
     """Whether a bent transform of one variable explains what lines leave of another.
 
     Each variable is regressed on all others, by lines, and what is left is correlated with bent
-    transforms of each other variable that are cleared of all lines too. The noise may differ from
+    transforms of each other variable, and products of two, that are cleared of all lines too. The noise may differ from
     row to row (White 1980); Bonferroni over all transforms and pairs holds ``LEVEL``. In a linear
     Gaussian table what is left is independent of the others, so nothing is found.
 
@@ -34,13 +36,14 @@ def bent(values: Float[np.ndarray, "rows variables"]) -> bool:
     x = x / x.std(0)
     whole = np.hstack([np.ones((n, 1)), x])
     curves = _curves(np.clip(x, -FARTHEST, FARTHEST))
-    bar = stats.norm.isf(LEVEL / (2 * len(curves) * d * (d - 1)))
+    tests = sum(curve.shape[1] for curve, _ in curves) * d
+    bar = stats.norm.isf(LEVEL / (2 * tests))
     for target in range(d):
         lines = np.delete(whole, target + 1, 1)
         q, _ = np.linalg.qr(lines)
         left = x[:, target] - q @ (q.T @ x[:, target])
-        for curve in curves:
-            some = np.delete(curve, target, 1)
+        for curve, of in curves:
+            some = curve[:, (of != target).all(1)]
             some = some - q @ (q.T @ some)
             size, cross = (some**2).sum(0), some.T @ left
             noise = np.sqrt((some**2).T @ left**2)
@@ -52,5 +55,12 @@ def bent(values: Float[np.ndarray, "rows variables"]) -> bool:
     return False
 
 
-def _curves(x: Float[np.ndarray, "rows variables"]) -> list[Float[np.ndarray, "rows variables"]]:
-    return [x**2, np.abs(x), x**3, np.sin(2 * x), np.cos(2 * x), x * np.exp(-(x**2))]
+def _curves(x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Tables of transforms, each with the one or two variables that every column is made of."""
+    alone = np.arange(x.shape[1])[:, None]
+    bends = [x**2, np.abs(x), x**3, np.sin(2 * x), np.cos(2 * x), x * np.exp(-(x**2))]
+    out = [(bend, alone) for bend in bends]
+    if x.shape[1] <= MOST_CROSSED:
+        i, j = np.triu_indices(x.shape[1], 1)
+        out.append((x[:, i] * x[:, j], np.column_stack([i, j])))
+    return out

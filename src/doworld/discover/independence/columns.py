@@ -41,8 +41,8 @@ class Columns:
         names: what messages call them.
 
     >>> table = Columns.numbers(np.array([[0.0, 1.0], [2.0, np.nan]] * 8))
-    >>> table.rows((0,)).count, table.rows((0, 1)).count
-    (16, 8)
+    >>> table.rows((0,)).count, table.rows((0,)).dropped
+    (16, 0)
     """
 
     values: Float[np.ndarray, "rows columns"]

@@ -22,13 +22,17 @@ GIVEN = 120
 
 @dataclass(frozen=True)
 class _Mean:
-    """The mean of kernels."""
+    """The mean of Gaussian kernels."""
 
-    kernels: tuple[Kernel, ...]
+    kernels: tuple[Gaussian, ...]
 
-    def gram(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def embed(self, rows: np.ndarray) -> np.ndarray:
         """See ``Kernel``."""
-        return np.mean([k.gram(a, b) for k in self.kernels], axis=0)
+        return rows
+
+    def overlap(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """See ``Kernel``."""
+        return np.mean([k.overlap(a, b) for k in self.kernels], axis=0)
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,19 @@ from jaxtyping import Complex, Float
 
 __all__ = ["Circuit", "Gaussian", "Kernel", "factor"]
 
+TIE = 1e-6
+
 
 @runtime_checkable
 class Kernel(Protocol):
     """A positive semidefinite function of two rows with k(a, a) = 1."""
 
-    def gram(
-        self, a: Float[np.ndarray, "rows columns"], b: Float[np.ndarray, "others columns"]
-    ) -> Float[np.ndarray, "rows others"]:
-        """k(a_i, b_j) for all pairs of rows; columns have mean 0 and variance 1."""
+    def embed(self, rows: Float[np.ndarray, "rows columns"]) -> np.ndarray:
+        """What the kernel compares of each row; columns have mean 0 and variance 1."""
+        ...
+
+    def overlap(self, a: np.ndarray, b: np.ndarray) -> Float[np.ndarray, "rows others"]:
+        """k for all pairs of embedded rows."""
         ...
 
 
@@ -24,13 +28,17 @@ class Kernel(Protocol):
 class Gaussian:
     r"""k(a, b) = exp(−‖a − b‖² / 2 p σ²) of rows with p columns; σ is ``width``.
 
-    >>> float(Gaussian(1.0).gram(np.zeros((1, 2)), np.ones((1, 2)))[0, 0].round(3))
+    >>> float(Gaussian(1.0).overlap(np.zeros((1, 2)), np.ones((1, 2)))[0, 0].round(3))
     0.607
     """
 
     width: float = 1.0
 
-    def gram(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def embed(self, rows: np.ndarray) -> np.ndarray:
+        """The rows themselves."""
+        return rows
+
+    def overlap(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """See ``Kernel``."""
         apart = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
         return np.exp(-np.maximum(apart, 0.0) / (2 * a.shape[1] * self.width**2))
@@ -46,8 +54,8 @@ class Circuit:
     et al. 2019; Schuld 2021). The 2^qubits amplitudes are simulated. It is bounded and periodic, so
     a few far-out rows among very few do not rule it.
 
-    >>> a = np.array([[0.3], [0.3], [2.0]])
-    >>> Circuit(qubits=2).gram(a, a).round(3)[0].tolist()[:2]
+    >>> state = Circuit(qubits=2).embed(np.array([[0.3], [0.3], [2.0]]))
+    >>> Circuit(qubits=2).overlap(state, state).round(3)[0].tolist()[:2]
     [1.0, 1.0]
     """
 
@@ -55,11 +63,11 @@ class Circuit:
     layers: int = 2
     scale: float = 0.6
 
-    def gram(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    def overlap(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """See ``Kernel``."""
-        return np.abs(self.states(a).conj() @ self.states(b).T) ** 2
+        return np.abs(a.conj() @ b.T) ** 2
 
-    def states(self, rows: np.ndarray) -> Complex[np.ndarray, "rows amplitudes"]:
+    def embed(self, rows: np.ndarray) -> Complex[np.ndarray, "rows amplitudes"]:
         """The state vector of each row."""
         n, p = rows.shape
         width = max(self.qubits, p)
@@ -98,17 +106,20 @@ def factor(
     """L with L Lᵀ ≈ the kernel matrix, by pivoted incomplete Cholesky (Fine & Scheinberg 2001).
 
     At most ``most`` columns, or until no row's own entry is off by more than ``tolerance``. The
-    first pivot is the row farthest out, so the order of the rows does not matter.
+    first pivot is the row farthest out, which also breaks ties, so the order of the rows does not
+    matter.
     """
-    n = len(rows)
+    n, seen = len(rows), kernel.embed(rows)
     left = np.ones(n)
     out = np.zeros((n, min(most, n)))
-    pivot = int(np.argmax((rows**2).sum(1)))
+    far = (rows**2).sum(1)
+    far = TIE * far / max(float(far.max()), 1e-300)
+    pivot = int(np.argmax(far))
     for k in range(out.shape[1]):
-        column = kernel.gram(rows, rows[pivot : pivot + 1])[:, 0] - out[:, :k] @ out[pivot, :k]
+        column = kernel.overlap(seen, seen[pivot : pivot + 1])[:, 0] - out[:, :k] @ out[pivot, :k]
         out[:, k] = column / np.sqrt(left[pivot])
         left = np.maximum(left - out[:, k] ** 2, 0.0)
-        pivot = int(np.argmax(left))
+        pivot = int(np.argmax(left + far))
         if left[pivot] < tolerance:
             return out[:, : k + 1]
     return out

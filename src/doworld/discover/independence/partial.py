@@ -104,4 +104,4 @@ def _student(r: np.ndarray, freedom: int) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros_like(r), np.ones_like(r)
     r = np.clip(r, -1 + 1e-12, 1 - 1e-12)
     t = r * np.sqrt(freedom / (1 - r**2))
-    return t, np.asarray(2 * stdtr(freedom, -np.abs(t)))
+    return np.asarray(t), np.asarray(2 * stdtr(freedom, -np.abs(t)))
