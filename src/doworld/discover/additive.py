@@ -8,12 +8,14 @@ from itertools import combinations, pairwise
 import numpy as np
 from jaxtyping import Float
 from scipy import special, stats
-from scipy.linalg import lapack
+from scipy.linalg import get_lapack_funcs
 
 from doworld.discover.scores import BLOCKS, Strength, bits
 
 __all__ = ["AdditiveScore"]
 
+SOLVE, CHOLESKY, FORWARD = get_lapack_funcs(("posv", "potrf", "trtrs"), dtype=np.float64)
+"""Called without checks: a search makes tens of thousands of small solves."""
 RIDGE = 1e-9
 DEGREE = 8
 """The highest polynomial of a parent."""
@@ -171,7 +173,7 @@ class AdditiveScore:
         left = rows[:, goal]
         if columns:
             among = self.square[np.ix_(columns, columns)]
-            _, slope, failed = lapack.dposv(among, self.square[columns, goal])
+            _, slope, failed = SOLVE(among, self.square[columns, goal])
             if failed:
                 return 0.0
             left = left - rows[:, columns] @ slope
@@ -207,11 +209,11 @@ class AdditiveScore:
         if columns:
             among = self.square[np.ix_(columns, columns)]
             cross = self.square[columns, target]
-            lower, failed = lapack.dpotrf(among, lower=1)
+            lower, failed = CHOLESKY(among, lower=1)
             if failed:
                 among.flat[:: len(columns) + 1] += 1e-6
-                lower, _ = lapack.dpotrf(among, lower=1)
-            part, _ = lapack.dtrtrs(lower, cross, lower=1)
+                lower, _ = CHOLESKY(among, lower=1)
+            part, _ = FORWARD(lower, cross, lower=1)
             explained[1:] = np.cumsum(part.ravel() ** 2)
         return np.maximum(whole - explained, RIDGE * whole)
 

@@ -20,9 +20,9 @@ def bent(values: Float[np.ndarray, "rows variables"]) -> bool:
     """Whether a bent transform of one variable explains what lines leave of another.
 
     Each variable is regressed on all others, by lines, and what is left is correlated with bent
-    transforms of each other variable, and products of two, that are cleared of all lines too. The noise may differ from
-    row to row (White 1980); Bonferroni over all transforms and pairs holds ``LEVEL``. In a linear
-    Gaussian table what is left is independent of the others, so nothing is found.
+    transforms of each other variable, and products of two, that are cleared of all lines too. The
+    noise may differ from row to row (White 1980); Bonferroni over all transforms holds ``LEVEL``.
+    In a linear Gaussian table what is left is independent of the others, so nothing is found.
 
     >>> rng = np.random.default_rng(0)
     >>> x, e = rng.standard_normal((2, 300))

@@ -104,7 +104,7 @@ class Columns:
 
         Raises ``DataError`` where too few are left or one of them never varies there.
         """
-        kept = self._finite[:, list(members)].all(1)
+        kept = np.asarray(self._finite[:, list(members)].all(1))
         count = int(kept.sum())
         names = ", ".join(repr(self.names[k]) for k in members)
         if count < FEWEST:
