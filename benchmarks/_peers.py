@@ -2,9 +2,10 @@
 
     python benchmarks/_peers.py METHOD FILE discrete|continuous
 
-Methods: causal-learn-pc, causal-learn-ges, causal-learn-boss, causal-learn-grasp, pgmpy-hc. The
-file is a CSV with a header. The answer is one line of JSON: CPU seconds, and edges as [source,
-target, mark]; without the package, "absent".
+Methods: causal-learn-pc, causal-learn-kci-LEVEL (PC with the kernel test at that level),
+causal-learn-ges, causal-learn-boss, causal-learn-grasp, pgmpy-hc. The file is a CSV with a header.
+The answer is one line of JSON: CPU seconds, and edges as [source, target, mark]; without the
+package, "absent".
 """
 
 import contextlib
@@ -40,6 +41,11 @@ def _causal_learn(method: str, table: np.ndarray, kind: str) -> Edges:
 
         test = "gsq" if discrete else "fisherz"
         return _marked(pc(table, 0.01, test, show_progress=False).G.graph)
+    if method.startswith("kci-"):
+        from causallearn.search.ConstraintBased.PC import pc
+
+        level = float(method.removeprefix("kci-"))
+        return _marked(pc(table, level, "kci", show_progress=False).G.graph)
     if method == "ges":
         from causallearn.search.ScoreBased.GES import ges
 

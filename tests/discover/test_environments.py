@@ -8,6 +8,7 @@ import pytest
 from doworld._core.errors import DataError, QueryError, UnknownNameError
 from doworld.data import Kind, Schema, Trajectories, Variable
 from doworld.discover import (
+    BestOrder,
     changed_mechanisms,
     discover,
     invariant_parents,
@@ -229,7 +230,8 @@ def test_discover_asks_the_environments():
     (edge,) = discover(log).edges()
     assert (edge.source, edge.target, edge.mark) == ("a", "b", Mark.DIRECTED)
     pooled = replace(log, environment=np.zeros(800, np.int64))
-    assert discover(pooled).edges()[0].mark is Mark.UNDIRECTED
+    # by lines: the noise of the pooled table is not normal, which tells the way by itself
+    assert discover(pooled, method=BestOrder()).edges()[0].mark is Mark.UNDIRECTED
 
 
 @pytest.mark.parametrize(("environments", "nonlinear"), [(2, False), (4, False), (3, True)])

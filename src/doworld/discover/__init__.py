@@ -1,10 +1,20 @@
 """Causal discovery: from a log to a causal graph."""
 
+from doworld.discover.constraint import PC as PC
+from doworld.discover.constraint import Colliders as Colliders
 from doworld.discover.environments import MechanismChange as MechanismChange
 from doworld.discover.environments import changed_mechanisms as changed_mechanisms
 from doworld.discover.environments import orient_by_changes as orient_by_changes
 from doworld.discover.exchangeable import PairVerdict as PairVerdict
 from doworld.discover.exchangeable import exchangeable_pair as exchangeable_pair
+from doworld.discover.independence import Circuit as Circuit
+from doworld.discover.independence import Gaussian as Gaussian
+from doworld.discover.independence import KernelTest as KernelTest
+from doworld.discover.independence import Levels as Levels
+from doworld.discover.independence import LikelihoodRatio as LikelihoodRatio
+from doworld.discover.independence import PartialCorrelation as PartialCorrelation
+from doworld.discover.independence import RandomFeatures as RandomFeatures
+from doworld.discover.independence import Regressions as Regressions
 from doworld.discover.interventions import Altered as Altered
 from doworld.discover.interventions import Interventions as Interventions
 from doworld.discover.interventions import Replaced as Replaced
@@ -19,6 +29,8 @@ from doworld.discover.monitor import Watched as Watched
 from doworld.discover.monitor import detect_changes as detect_changes
 from doworld.discover.pipeline import discover as discover
 from doworld.discover.prepare import unidentified as unidentified
+from doworld.discover.static_methods import BestOrder as BestOrder
+from doworld.discover.static_methods import StaticMethod as StaticMethod
 from doworld.discover.targets import ActedOn as ActedOn
 from doworld.discover.targets import acted_on as acted_on
 from doworld.discover.targets import as_interventions as as_interventions

@@ -42,7 +42,8 @@ from doworld.discover.prepare import (
     usable,
 )
 from doworld.discover.stand_ins import stand_ins
-from doworld.discover.static import static_graph
+from doworld.discover.static_methods import StaticMethod, Suited, suited
+from doworld.discover.static_task import StaticTask
 from doworld.discover.table import rows_of
 from doworld.discover.threads import one_thread
 from doworld.graph import CausalGraph, Conflict, Edge, Mark, Prior, Reason, Unidentified
@@ -131,6 +132,7 @@ def discover(
     contemporaneous: bool | None = None,
     interventions: Interventions | None = None,
     fdr: float = 0.01,
+    method: StaticMethod | None = None,
     seed: int = 0,
     budget: float | Budget | None = None,
     explain: bool = False,
@@ -159,6 +161,7 @@ def discover(
             targets correlated. Static tables have no other edges.
         interventions: what is known of what each environment of a static table acts on.
         fdr: the expected share of false edges among those found.
+        method: how a static table's graph is found, ``PC(...)`` for one; None lets the data decide.
         seed: of the folds and the bootstrap.
         budget: seconds it may take, or an object that its loops ask (``doworld._core.budget``).
             When it ends, the best graph so far comes back, and a note says which steps were cut.
@@ -175,6 +178,7 @@ def discover(
 
     Raises:
         DataError: too few complete rows, or nothing varies.
+        SchemaError: a setting out of its range, or a ``method`` for a log over time.
         GraphError: the prior contradicts itself, or time, or the roles.
         SchemaError: ``interventions`` of a log over time, or on a context.
         UnknownNameError: the prior or ``interventions`` name what the log does not have.
@@ -198,6 +202,11 @@ def discover(
     prior.check(log.schema.names, static=static)
     _check_settings(fdr, max_lag)
     check_interventions(log, interventions)
+    if method is not None and not static:
+        raise SchemaError(
+            f"method={method!r} finds the graph of a static table, and this log has episodes over "
+            "time. Leave method out."
+        )
     clock = Seconds(budget) if isinstance(budget, int | float) else (budget or UNLIMITED)
     known = usable(log)
     copies = () if static else state_copies(log, known.names)
@@ -210,7 +219,7 @@ def discover(
             notes = [*log.notes, *lonely(log)]
             task = _Task(log, known, prior, fdr, seed, progress, clock, notes=notes)
             if static:
-                graph = _static(task, interventions)
+                graph = _static(task, interventions, method)
             else:
                 graph = _by_environments(task, _temporal(task, max_lag, contemporaneous))
             stricter = required_anew(graph, log, prior)
@@ -417,23 +426,28 @@ def _graph(
     return replace(graph, local=ordered.local) if ordered else graph
 
 
-def _static(task: _Task, interventions: Interventions | None) -> CausalGraph:
-    """A table of independent rows: the best order of its variables, contexts exogenous."""
+def _static(
+    task: _Task, interventions: Interventions | None, method: StaticMethod | None
+) -> CausalGraph:
+    """A table of independent rows, contexts exogenous."""
     prior, part = task.prior, comparable(task.log, task.names)
     rows, holes = rows_of(part.log, part.names)
     check_count(len(rows), task.log, 0)
     task.forbid((*task.usable.unidentified, *part.unidentified))
     task.notes.extend(part.notes)
-    found = static_graph(
+    choice = Suited(method) if method else suited(part.log, part.names)
+    task.notes.extend(choice.notes)
+    asked = StaticTask(
         part.log,
         part.names,
         prior,
-        interventions=interventions,
-        fdr=task.fdr,
-        seed=task.seed,
-        budget=task.budget,
-        progress=task.progress,
+        interventions,
+        task.fdr,
+        task.seed,
+        task.budget,
+        task.progress,
     )
+    found = choice.method.graph(asked)
     task.seen.method, task.seen.rows = Method.TABLE, len(rows)
     task.seen.testwise = holes is not None
     task.seen.tests, task.seen.skipped, task.seen.cut = found.tests, found.skipped, found.cut

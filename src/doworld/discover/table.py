@@ -9,12 +9,13 @@ from jaxtyping import Float
 from scipy import stats
 
 from doworld.data import Kind, Role, Trajectories
+from doworld.discover.additive import AdditiveScore
 from doworld.discover.design import ENOUGH_COMPLETE, FEWEST_TOGETHER, MOST_COMPLETED
 from doworld.discover.missing import completed, enough_pairs
 from doworld.discover.scores import GaussianScore, MultinomialScore
 from doworld.discover.standard import standardise
 
-__all__ = ["Table", "rows_of", "score_of", "table_of"]
+__all__ = ["Table", "rows_of", "score_of", "smooth_score", "table_of"]
 
 COPY = 1e-10
 MOST_LEVELS = 12
@@ -146,12 +147,22 @@ def score_of(table: Table, fdr: float) -> GaussianScore | MultinomialScore:
     ends = np.cumsum([0, *(p.shape[1] for p in parts)]).tolist()
     columns = [range(a, b) for a, b in pairwise(ends)]
     scaled, _ = standardise(np.concatenate(parts, 1))
-    bar = stats.chi2.isf(min(2 * fdr / max(len(parts) - 1, 1), 1.0), 1)
-    price = max(float(np.log(len(scaled))), float(bar))
-    if table.holes is not None:  # completed values are no evidence: n counts three seen together
-        seen = np.isfinite(table.holes).astype(float)
-        price /= max(float((seen.T @ seen / len(seen)).mean() * seen.mean()), 0.05)
-    return GaussianScore.of(scaled, columns, price)
+    return GaussianScore.of(scaled, columns, _price(table, len(parts), fdr))
+
+
+def smooth_score(table: Table, fdr: float) -> AdditiveScore:
+    """The score of nonlinear regressions on a table of numbers, priced like the linear one."""
+    return AdditiveScore.of(table.values, _price(table, len(table.names), fdr))
+
+
+def _price(table: Table, variables: int, fdr: float) -> float:
+    bar = stats.chi2.isf(min(2 * fdr / max(variables - 1, 1), 1.0), 1)
+    price = max(float(np.log(len(table.values))), float(bar))
+    if table.holes is None:
+        return price
+    # completed values are no evidence: n counts three seen together
+    seen = np.isfinite(table.holes).astype(float)
+    return price / max(float((seen.T @ seen / len(seen)).mean() * seen.mean()), 0.05)
 
 
 def _numbers(column: np.ndarray, kind: Kind) -> np.ndarray:
