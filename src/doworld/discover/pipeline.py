@@ -50,6 +50,7 @@ class _Task:
     fdr: float
     seed: int
     progress: Progress
+    latent: bool | None = None
     notes: list[str] = field(default_factory=list)
     unidentified: list[Unidentified] = field(default_factory=list)
 
@@ -96,6 +97,7 @@ def discover(
     prior: Prior | None = None,
     max_lag: int | None = None,
     contemporaneous: bool | None = None,
+    latent: bool | None = None,
     fdr: float = 0.01,
     seed: int = 0,
     progress: Progress = QUIET,
@@ -119,6 +121,9 @@ def discover(
         max_lag: the longest lag, in rows; None takes the fewest that prediction asks for.
         contemporaneous: whether to look for edges within a row; None looks where the past leaves
             targets correlated. Static tables have no other edges.
+        latent: whether variables may share unobserved causes. None marks them (``<->``) where tests
+            demand it; True rules none out and directs only what holds nevertheless; False takes
+            all common causes as logged.
         fdr: the expected share of false edges among those found.
         seed: of the folds and the bootstrap.
         progress: shows how far it is.
@@ -150,7 +155,7 @@ def discover(
     prior = prior or Prior()
     prior.check(log.schema.names)
     _check_settings(fdr, max_lag)
-    task = _Task(log, usable(log), prior, fdr, seed, progress, list(log.notes))
+    task = _Task(log, usable(log), prior, fdr, seed, progress, latent, list(log.notes))
     with one_thread():
         static = log.schema.static
         graph = _static(task) if static else _temporal(task, max_lag, contemporaneous)
@@ -329,7 +334,9 @@ def _static(task: _Task) -> CausalGraph:
     log, prior = task.log, task.prior
     check_count(len(complete_rows(log, task.names)), log, 0)
     task.forbid(task.usable.unidentified)
-    found = static_graph(log, task.names, prior, fdr=task.fdr, seed=task.seed)
+    found = static_graph(
+        log, task.names, prior, fdr=task.fdr, seed=task.seed, latent=task.latent
+    )
     task.forbid(found.unidentified)
     task.notes.extend(found.notes)
     kept, doubtful = with_required(list(found.edges), list(found.doubtful), prior, static=True)

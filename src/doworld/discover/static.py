@@ -8,6 +8,8 @@ from jaxtyping import Bool, Float
 
 from doworld._core.errors import GraphError
 from doworld.data import Policy, Role, Schema, Trajectories
+from doworld.discover.latent import ancestral
+from doworld.discover.latent_marks import marked
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.permutation import Constraints, Ordered, refine, search
 from doworld.discover.scores import GaussianScore, Score, Strength, bits
@@ -63,7 +65,13 @@ class _Found:
 
 
 def static_graph(
-    log: Trajectories, names: Sequence[str], prior: Prior, *, fdr: float, seed: int
+    log: Trajectories,
+    names: Sequence[str],
+    prior: Prior,
+    *,
+    fdr: float,
+    seed: int,
+    latent: bool | None = None,
 ) -> StaticGraph:
     r"""The edges among ``names``, variables of a table whose rows are independent units.
 
@@ -78,6 +86,9 @@ def static_graph(
 
     The tests hold ``fdr`` as far as the order is right: order and parents were chosen on the same
     rows, so a wrong order adds edges that no rate covers, and directions are not covered at all.
+
+    Unobserved common causes: ``latent`` None marks them where the tests demand it, True rules none
+    out, False all of them; see ``doworld.discover.latent``.
 
     Of variables with the same content one takes part, and the copies are linked to it. Raises
     ``GraphError`` where required edges contradict a role or each other.
@@ -105,11 +116,18 @@ def static_graph(
     linked, points = _resampled(score, limits, ordered, rng)
     found = _Found(log.schema, table, score, limits, ordered, tests, cut, dag, linked, points)
     edges, doubtful = _edges(found)
+    notes, facts = list(_notes(found, fdr)), [*_copies(table), *_determined(found)]
+    if latent is not False:
+        whole = latent is True
+        hidden = ancestral(score, limits, ordered, dag, rate=fdr, whole=whole)
+        if hidden is not None:
+            kept, said, more = marked(hidden, edges, table.names, log.schema, whole=whole)
+            edges, notes, facts = tuple(kept), notes + said, facts + more
     return StaticGraph(
         edges=(*edges, *_copy_edges(table, log.schema, prior)),
         doubtful=doubtful,
-        notes=_notes(found, fdr),
-        unidentified=(*_copies(table), *_determined(found)),
+        notes=tuple(notes),
+        unidentified=tuple(facts),
     )
 
 
