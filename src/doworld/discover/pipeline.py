@@ -17,7 +17,9 @@ from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
 from doworld.discover.group import group_tests
+from doworld.discover.instruments import Instruments
 from doworld.discover.lags import choose_lag
+from doworld.discover.latent_time import Shared, shared_lags, shared_rows, without
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import (
     Usable,
@@ -193,7 +195,11 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
     if contemporaneous is not False:
         ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
     found = _assessments(task, max_lag, ordered)
-    return _graph(task, found, max_lag, _within(task, found, contemporaneous), ordered)
+    movers = _movers(task, found, max_lag)
+    within = _within(task, found, contemporaneous, movers)
+    shared = _lags_shared(task, found, movers, within[0])
+    graph = _graph(task, found, max_lag, within, ordered)
+    return replace(graph, links=tuple(shared.apply(graph.links)))
 
 
 def _check_required(prior: Prior, log: Trajectories, max_lag: int) -> None:
@@ -259,7 +265,9 @@ def _model_notes(block: Block, found: Assessment) -> list[str]:
     return notes
 
 
-def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[Edge], list[Edge]]:
+def _within(
+    task: _Task, found: list[_Found], asked: bool | None, movers: Instruments | None
+) -> tuple[list[Edge], list[Edge]]:
     """Edges and doubtful edges within a row, if asked for or where the past leaves clear traces.
 
     The lagged tests of variables with such edges are made anew, given what is linked to them.
@@ -280,9 +288,52 @@ def _within(task: _Task, found: list[_Found], asked: bool | None) -> tuple[list[
         )
     links = within(first.block, first.assessment, task.log.schema, task.prior, seed=task.seed)
     given = Given(first.block, links)
-    kept, doubtful = within_edges(links, given.tests(), len(first.block.outcomes), task.fdr)
-    given.correct(first.assessment, links.only(kept))
-    return kept, doubtful
+    rows = len(first.block.outcomes)
+    kept, doubtful = within_edges(links, given.tests(), rows, task.fdr)
+    if movers is None:
+        given.correct(first.assessment, links.only(kept))
+        return kept, doubtful
+    shared = shared_rows(movers, kept, task.log.schema, task.prior, rate=task.fdr)
+    if shared.denied:
+        # what was found given a variable that an unobserved cause moves is tested again without
+        given = Given(first.block, links.without((a, b) for a, b, _ in shared.denied))
+        kept, doubtful = within_edges(given.links, given.tests(), rows, task.fdr)
+    given.correct(first.assessment, given.links.only(kept))
+    without(first.block, first.assessment, shared.artefacts)
+    task.forbid(shared.facts)
+    return shared.apply(kept), doubtful
+
+
+def _movers(task: _Task, found: list[_Found], max_lag: int) -> Instruments | None:
+    """What may move causes, to see whether their effects follow; None where that is not asked."""
+    if task.latent is False or not found:
+        return None
+    block, p = found[0].block, found[0].assessment.tests.p_value
+    own = [[c.name == t.name for t in block.targets] for c in block.candidates]
+    others = p[np.isfinite(p) & ~np.array(own, bool).reshape(p.shape)]
+    cut = benjamini_hochberg(p.ravel(), task.fdr)
+    density = float((others <= cut).mean()) if others.size else 0.0
+    return Instruments(task.log, task.names, max_lag, density=density)
+
+
+def _lags_shared(
+    task: _Task, found: list[_Found], movers: Instruments | None, within: list[Edge]
+) -> Shared:
+    """What movers say of the lagged edges; those denied are tested away."""
+    dynamic = task.log.schema.of(Role.STATE, Role.REWARD)
+    first = next((f for f in found if f.block.targets[0].name in dynamic), None)
+    if movers is None or first is None:
+        return Shared()
+    tests = first.assessment.tests
+    sure, _ = lag_edges(
+        tests, np.ones_like(tests.p_value), benjamini_hochberg(tests.p_value.ravel(), task.fdr)
+    )
+    shared = shared_lags(
+        movers, [*sure, *within], task.log.schema, task.prior, rate=task.fdr
+    )
+    without(first.block, first.assessment, shared.denied)
+    task.forbid(shared.facts)
+    return shared
 
 
 def _graph(
