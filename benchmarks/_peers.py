@@ -2,8 +2,8 @@
 
     python benchmarks/_peers.py METHOD FILE discrete|continuous
 
-Methods: causal-learn-pc, causal-learn-ges, causal-learn-boss, causal-learn-grasp, pgmpy-hc. The
-file is a CSV with a header. The answer is one line of JSON: CPU seconds, and edges as [source,
+Methods: causal-learn-pc, causal-learn-fci (of which only ``<->`` are listed), causal-learn-ges,
+causal-learn-boss, causal-learn-grasp, pgmpy-hc. The file is a CSV with a header. The answer is one line of JSON: CPU seconds, and edges as [source,
 target, mark]; without the package, "absent".
 """
 
@@ -40,6 +40,12 @@ def _causal_learn(method: str, table: np.ndarray, kind: str) -> Edges:
 
         test = "gsq" if discrete else "fisherz"
         return _marked(pc(table, 0.01, test, show_progress=False).G.graph)
+    if method == "fci":
+        from causallearn.search.ConstraintBased.FCI import fci
+
+        graph = fci(table, "gsq" if discrete else "fisherz", 0.01, show_progress=False)[0].graph
+        both = [(i, j, "<->") for i, j in np.argwhere((graph == 1) & (graph.T == 1)) if i < j]
+        return [(int(i), int(j), m) for i, j, m in both]
     if method == "ges":
         from causallearn.search.ScoreBased.GES import ges
 

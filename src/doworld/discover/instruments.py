@@ -1,6 +1,6 @@
 """Does the effect follow when something else moves the cause? Tests by instruments, over time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import comb
@@ -26,7 +26,8 @@ SILENT = 0.1
 DENSE = 4
 """Rows a column below which nothing is tested."""
 INDEPENDENT = 1e-5
-LEAST_DENSITY = 0.1
+DIRECT = 0.25
+"""How likely a mover of a cause is to act on its effect by itself."""
 
 
 class Word(StrEnum):
@@ -100,7 +101,8 @@ class Instruments:
     r"""Tests of supposed links X(t) → Y(t + k) by what moves X.
 
     Let P be all that is logged in the rows before X(t), up to ``lags`` + 1 rows back, with what of
-    X's own row is no effect of it, and Z any column of the former. With the reduced forms
+    X's own row is no effect of it, and Z any column of the former but Y's own past. With the
+    reduced forms
 
         X(t) = a Z + … + v,    Y(t + k) = γ Z + … + w,    b = cov(v, w) / var(v),
 
@@ -111,8 +113,8 @@ class Instruments:
     valid for forecasts k rows ahead (Montiel Olea & Plagborg-Møller 2021).
 
     Z counts if it moves X strongly (t ≥ ``STRONG``), and if a b is at least ``SHOWN`` errors of γ.
-    That γ ≈ 0 may also come about if Z acts on Y by itself just so that both cancel. If a share s
-    of all pairs is linked, and such an effect may be anything of the size of a, the chance is
+    That γ ≈ 0 may also come about if Z acts on Y by itself just so that both cancel. If a mover
+    acts on Y so with probability s, and the effect may be anything of the size of a, the chance is
     about s / z with z = |a| / error, and for r of m movers that say the same, all others of which
     then must act on Y by themselves, C(m, r) sᵐ⁻ʳ times the product.
 
@@ -120,19 +122,19 @@ class Instruments:
         log: over time.
         names: variables that vary.
         lags: the longest lag looked at.
-        density: s, the share of pairs that are linked.
+        tested: variables whose links are tested; they have noise, and answer linearly.
     """
 
     def __init__(
-        self, log: Trajectories, names: Sequence[str], lags: int, *, density: float
+        self, log: Trajectories, names: Sequence[str], lags: int, *, tested: Collection[str]
     ) -> None:
-        self.log, self.lags, self.density = log, lags + 1, max(density, LEAST_DENSITY)
+        self.log, self.lags, self.tested = log, lags + 1, frozenset(tested)
         self.columns = {n: columns_of(log, n) for n in names}
         self._past: dict[int, _Past] = {}
 
     def scalar(self, name: str) -> bool:
-        """Whether a variable is one number, so that its links can be tested."""
-        return name in self.columns and self.log.schema[name].kind is not Kind.CATEGORICAL
+        """Whether links of a variable are tested: it is one number, and answers linearly."""
+        return name in self.tested and self.log.schema[name].kind is not Kind.CATEGORICAL
 
     def verdict(self, link: Link, given: Sequence[str] = ()) -> Verdict:
         """What movers of the cause say of one link; ``given`` is no effect of it in its row."""
@@ -148,9 +150,10 @@ class Instruments:
         if len(past.rows) <= DENSE * (len(kept) + 2):
             return Verdict(link, Word.UNTESTED)
         outcomes = np.c_[self.columns[cause][past.rows], self.columns[effect][past.rows + lag]]
-        votes = _votes(inputs[:, kept], outcomes, sum(k < past.table.shape[1] for k in kept))
         names = [past.movers[k] for k in kept if k < past.table.shape[1]]
-        return _decided(link, votes, names, self.density)
+        foreign = np.array([n != effect for n, _ in names], bool)
+        votes = _votes(inputs[:, kept], outcomes, foreign)
+        return _decided(link, votes, names)
 
     def _gather(self, ahead: int) -> _Past:
         log = self.log
@@ -175,7 +178,8 @@ class Instruments:
 class _Votes:
     """Reduced forms of a link's ends, by mover: see ``Instruments``.
 
-    ``follow`` is the t of γ − a b, ``own`` is b, all standardised.
+    ``follow`` is the t of γ − a b, ``own`` is b, all standardised; ``foreign`` are the movers other
+    than the effect's own past, which acts on it in most worlds.
     """
 
     a: Float[np.ndarray, " columns"]
@@ -185,6 +189,7 @@ class _Votes:
     follow: Float[np.ndarray, " columns"]
     own: float
     rows: int
+    foreign: Bool[np.ndarray, " columns"]
 
     @property
     def shown(self) -> Float[np.ndarray, " columns"]:
@@ -194,13 +199,17 @@ class _Votes:
     @property
     def moves(self) -> Bool[np.ndarray, " columns"]:
         """Who moves the cause strongly enough."""
-        return (np.abs(self.a) >= STRONG * self.a_error) & (self.shown >= SHOWN)
+        strong = np.abs(self.a) >= STRONG * self.a_error
+        return self.foreign & strong & (self.shown >= SHOWN)
 
 
 def _votes(
-    inputs: Float[np.ndarray, "rows columns"], ends: Float[np.ndarray, "rows two"], movers: int
+    inputs: Float[np.ndarray, "rows columns"],
+    ends: Float[np.ndarray, "rows two"],
+    foreign: Bool[np.ndarray, " columns"],
 ) -> _Votes:
     """The regressions of both ends on what is known, with HC3 errors (MacKinnon and White 1985)."""
+    movers = len(foreign)
     x, _ = standardise(inputs)
     y, _ = standardise(ends)
     precision = np.linalg.inv(x.T @ x)
@@ -216,12 +225,10 @@ def _votes(
     error = np.sqrt(np.maximum((apart**2).T @ both**2, 1e-300))[:movers]
     a, gamma = coefficient[:movers].T
     follow = (gamma - a * own) / error[:, 2]
-    return _Votes(a, error[:, 0], gamma, error[:, 1], follow, own, len(x))
+    return _Votes(a, error[:, 0], gamma, error[:, 1], follow, own, len(x), foreign)
 
 
-def _decided(
-    link: Link, votes: _Votes, names: Sequence[tuple[str, int]], density: float
-) -> Verdict:
+def _decided(link: Link, votes: _Votes, names: Sequence[tuple[str, int]]) -> Verdict:
     """What the movers agree on."""
     moves = votes.moves
     if not moves.any():
@@ -230,20 +237,18 @@ def _decided(
     still = moves & (np.abs(votes.gamma) < bar * votes.error)
     follows = moves & (np.abs(votes.follow) < bar)
     if still.any() == follows.any():
-        return _shared(link, votes, names, density) or Verdict(link, Word.MIXED, rows=votes.rows)
+        return _shared(link, votes, names) or Verdict(link, Word.MIXED, rows=votes.rows)
     who = still if still.any() else follows
     asked, count = int(moves.sum()), int(who.sum())
-    alone = comb(asked, count) * density ** (asked - count)
-    chance = min(1.0, alone * float(np.prod(density * votes.error[who] / np.abs(votes.a[who]))))
+    alone = comb(asked, count) * DIRECT ** (asked - count)
+    chance = min(1.0, alone * float(np.prod(DIRECT * votes.error[who] / np.abs(votes.a[who]))))
     p = float(2 * stats.norm.sf(np.abs(votes.follow[who]).max())) if still.any() else 1.0
     word = Word.STILL if still.any() else Word.FOLLOWS
     effect = _common(votes, who)[0]
     return Verdict(link, word, _named(who, names), chance, p, effect, votes.rows)
 
 
-def _shared(
-    link: Link, votes: _Votes, names: Sequence[tuple[str, int]], density: float
-) -> Verdict | None:
+def _shared(link: Link, votes: _Votes, names: Sequence[tuple[str, int]]) -> Verdict | None:
     """Whether all movers give one effect that is not the regression's."""
     moves = votes.moves
     if moves.sum() < 2:
@@ -255,7 +260,7 @@ def _shared(
         return None
     # one mover fixes the effect; that each further one agrees may be chance
     z = np.sort((np.abs(votes.a) / votes.error)[moves])[1:]
-    chance = float(np.prod(np.minimum(density / z, 1.0)))
+    chance = float(np.prod(np.minimum(DIRECT / z, 1.0)))
     p = float(2 * stats.norm.sf(abs(effect - votes.own) / total))
     return Verdict(link, Word.SHARED, _named(moves, names), chance, p, effect, votes.rows)
 

@@ -69,7 +69,7 @@ class Ancestral:
     Attributes:
         ends: ``[i, j]``: the ``End`` at j of the edge i – j.
         removed: links of the order that another set separates.
-        denials: by (at, other), all reasons why ``at`` is no cause of ``other``, the clearest first.
+        denials: by (at, other), the reasons why ``at`` is no cause of ``other``, clearest first.
         hidden: the pairs both of whose ends are denied, with the chance that mere cancelling
             effects look so.
         open: pairs of which the same is less sure; ``ends`` still says what the order says.
@@ -104,10 +104,10 @@ def ancestral(
     is GFCI (Ogarrio, Spirtes & Ramsey 2016); sets are made of neighbours of either end, without
     Possible-D-Sep, as in RFCI (Colombo et al. 2012).
 
-    Without unobserved causes the same is seen where Z → Y and Z → X → Y cancel. If the direct effect
-    may be anything up to the size of the other, they cancel to within the error of the test with a
-    chance of about m / z, z the normal score of the dependence given X and m the sets tried; the
-    chances of several edges that must go multiply. That is what ``rate`` bounds.
+    Without unobserved causes the same is seen where Z → Y and Z → X → Y cancel. If the direct
+    effect may be anything up to the size of the other, they cancel to within the error of the test
+    with a chance of about m / z, z the normal score of the dependence given X and m the sets tried;
+    the chances of several edges that must go multiply. That is what ``rate`` bounds.
 
     Args:
         score: gives the tests.
@@ -176,7 +176,7 @@ class _Marking:
 
 def _denied(found: Ancestral, pair: tuple[int, int]) -> set[tuple[int, int]]:
     """The unlinked pairs that deny both ends of ``pair``."""
-    every = (*found.denials[pair], *found.denials[pair[::-1]])
+    every = (*found.denials[pair], *found.denials[pair[1], pair[0]])
     return {(min(d.mover, d.other), max(d.mover, d.other)) for d in every}
 
 
@@ -243,9 +243,7 @@ def _separated(
     return out
 
 
-def _witnessed(
-    tests: _Tests, dag: Bool[np.ndarray, "nodes nodes"], limits: Constraints
-) -> Removed:
+def _witnessed(tests: _Tests, dag: Bool[np.ndarray, "nodes nodes"], limits: Constraints) -> Removed:
     """Links of which a witness says beyond doubt that they stand for an unobserved cause.
 
     The more sets were tried, the likelier is one that finds effects that cancel by chance.
@@ -307,9 +305,7 @@ def _witness(tests: _Tests, i: int, k: int, j: int, given: tuple[int, ...]) -> b
     )
 
 
-def _separators(
-    ordered: Ordered, removed: Removed
-) -> Callable[[int, int], tuple[int, ...]]:
+def _separators(ordered: Ordered, removed: Removed) -> Callable[[int, int], tuple[int, ...]]:
     """What separates two variables that are not linked: the set found, or the later one's parents.
 
     The order's parents are sure to separate it from all that come earlier.

@@ -42,9 +42,11 @@ def marked(
         wrong = edge.mark is Mark.DIRECTED and found.ends[j, i] == End.ARROW
         touched = i in near or j in near
         kept.append(_edge(found, edge, at, names, schema) if whole or touched or wrong else edge)
-    return kept, _notes(found, names, whole=whole), [
-        confounded(e) for e in kept if e.mark is Mark.BIDIRECTED
-    ]
+    return (
+        kept,
+        _notes(found, names, whole=whole),
+        [confounded(e) for e in kept if e.mark is Mark.BIDIRECTED],
+    )
 
 
 def _edge(
@@ -89,7 +91,7 @@ def _noted(edge: Edge, note: str) -> Edge:
 
 def _why(found: Ancestral, pair: tuple[int, int], names: Sequence[str]) -> str:
     """Why neither end of a pair is a cause of the other."""
-    every = [found.denials[p][0] for p in (pair, pair[::-1]) if p in found.denials]
+    every = [found.denials[p][0] for p in (pair, (pair[1], pair[0])) if p in found.denials]
     return "; ".join(_words(d, names) for d in every) or "its marks follow from others'"
 
 

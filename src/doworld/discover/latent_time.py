@@ -12,11 +12,12 @@ from doworld.discover.design import Block
 from doworld.discover.instruments import Instruments, Link, Verdict, Word
 from doworld.discover.latent import OPEN
 from doworld.discover.latent_marks import confounded
-from doworld.graph import Edge, Evidence, Mark, Prior, Unidentified
+from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
 
 __all__ = ["Shared", "shared_lags", "shared_rows", "without"]
 
 TEST = "instruments: {}"
+MOVED = {Word.FOLLOWS, Word.SHARED}
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Shared:
         denied: links that are no edges from source to target.
         artefacts: (mover, target, lag): found only because a cause was given that both moves.
         verdicts: of every link that was tested.
+        loops: pairs each of which follows where the other is moved.
     """
 
     edges: tuple[Edge, ...] = ()
@@ -36,6 +38,7 @@ class Shared:
     denied: frozenset[Link] = frozenset()
     artefacts: frozenset[Link] = frozenset()
     verdicts: tuple[Verdict, ...] = ()
+    loops: tuple[tuple[str, str], ...] = ()
 
     def apply(self, edges: Iterable[Edge]) -> list[Edge]:
         """The edges without what is denied, with the new marks, and the new ones."""
@@ -46,7 +49,18 @@ class Shared:
     @property
     def facts(self) -> list[Unidentified]:
         """What unobserved causes forbid."""
-        return [confounded(e) for e in self.edges if e.mark is Mark.BIDIRECTED]
+        shared = [confounded(e) for e in self.edges if e.mark is Mark.BIDIRECTED]
+        return shared + [
+            Unidentified(
+                a,
+                Reason.FEEDBACK,
+                f"{a} and {b} act on each other within a row: {b} follows where only {a} is moved, "
+                f"and {a} where only {b} is. No graph without cycles fits; their edge is "
+                "open. Log them more often, so that causes come in earlier rows.",
+                (b,),
+            )
+            for a, b in self.loops
+        ]
 
 
 def shared_rows(
@@ -71,6 +85,7 @@ def shared_rows(
     marks: list[tuple[Link, Edge]] = []
     denied: set[Link] = set()
     artefacts: set[Link] = set()
+    loops: list[tuple[str, str]] = []
     for e in edges:
         if prior.requires(e.source, e.target, 0):
             continue
@@ -86,11 +101,20 @@ def shared_rows(
                 mark = Mark.PARTIAL if e.mark is Mark.DIRECTED else Mark.CIRCLE
                 text = _chance(chance)
                 marks.append((key, _said(e, e.source, e.target, mark, (there, back), text)))
+        elif {there.word, back.word} <= MOVED and there.chance + back.chance <= rate:
+            loops.append((e.source, e.target))
+            marks.append((key, _said(e, e.source, e.target, Mark.CIRCLE, (there, back), "a cycle")))
+            artefacts |= {(n, w.link[1], k) for w in (there, back) for n, k in w.movers}
         elif there.word is Word.SHARED and there.chance <= rate and e.mark is Mark.DIRECTED:
             new.append(_said(e, e.target, e.source, Mark.BIDIRECTED, (there,), ""))
             artefacts |= {(n, e.target, lag) for n, lag in there.movers}
     shared = Shared(
-        tuple(new), tuple(marks), frozenset(denied), frozenset(artefacts), tuple(verdicts.values())
+        tuple(new),
+        tuple(marks),
+        frozenset(denied),
+        frozenset(artefacts),
+        tuple(verdicts.values()),
+        tuple(loops),
     )
     return _near(shared, edges, verdicts)
 
@@ -109,7 +133,7 @@ def _below(edges: Iterable[Edge]) -> dict[str, set[str]]:
         for own in above.values():
             more = set().union(*(above.get(n, set()) for n in own)) - own
             grown |= bool(more)
-            own |= more
+            own.update(more)
     return above
 
 

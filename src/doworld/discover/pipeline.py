@@ -17,6 +17,7 @@ from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
 from doworld.discover.group import group_tests
+from doworld.discover.heldout import NOISE_FREE
 from doworld.discover.instruments import Instruments
 from doworld.discover.lags import choose_lag
 from doworld.discover.latent_time import Shared, shared_lags, shared_rows, without
@@ -308,12 +309,13 @@ def _movers(task: _Task, found: list[_Found], max_lag: int) -> Instruments | Non
     """What may move causes, to see whether their effects follow; None where that is not asked."""
     if task.latent is False or not found:
         return None
-    block, p = found[0].block, found[0].assessment.tests.p_value
-    own = [[c.name == t.name for t in block.targets] for c in block.candidates]
-    others = p[np.isfinite(p) & ~np.array(own, bool).reshape(p.shape)]
-    cut = benjamini_hochberg(p.ravel(), task.fdr)
-    density = float((others <= cut).mean()) if others.size else 0.0
-    return Instruments(task.log, task.names, max_lag, density=density)
+    tested = [
+        target.name
+        for f in found
+        for k, target in enumerate(f.block.targets)
+        if f.assessment.linear[k] and f.assessment.unexplained[k] > NOISE_FREE
+    ]
+    return Instruments(task.log, task.names, max_lag, tested=tested)
 
 
 def _lags_shared(
@@ -328,9 +330,7 @@ def _lags_shared(
     sure, _ = lag_edges(
         tests, np.ones_like(tests.p_value), benjamini_hochberg(tests.p_value.ravel(), task.fdr)
     )
-    shared = shared_lags(
-        movers, [*sure, *within], task.log.schema, task.prior, rate=task.fdr
-    )
+    shared = shared_lags(movers, [*sure, *within], task.log.schema, task.prior, rate=task.fdr)
     without(first.block, first.assessment, shared.denied)
     task.forbid(shared.facts)
     return shared
@@ -385,9 +385,7 @@ def _static(task: _Task) -> CausalGraph:
     log, prior = task.log, task.prior
     check_count(len(complete_rows(log, task.names)), log, 0)
     task.forbid(task.usable.unidentified)
-    found = static_graph(
-        log, task.names, prior, fdr=task.fdr, seed=task.seed, latent=task.latent
-    )
+    found = static_graph(log, task.names, prior, fdr=task.fdr, seed=task.seed, latent=task.latent)
     task.forbid(found.unidentified)
     task.notes.extend(found.notes)
     kept, doubtful = with_required(list(found.edges), list(found.doubtful), prior, static=True)

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 
 from doworld._core.errors import GraphError
 from doworld.data import Policy, Role, Schema, Trajectories
+from doworld.discover.feedback import misfit
 from doworld.discover.latent import ancestral
 from doworld.discover.latent_marks import marked
 from doworld.discover.multiplicity import benjamini_hochberg
@@ -123,6 +124,9 @@ def static_graph(
         if hidden is not None:
             kept, said, more = marked(hidden, edges, table.names, log.schema, whole=whole)
             edges, notes, facts = tuple(kept), notes + said, facts + more
+    if isinstance(score, GaussianScore) and score.scalar and latent is not True:
+        unfit = misfit(table.values, edges, table.names, rate=fdr)
+        facts += [unfit] if unfit else []
     return StaticGraph(
         edges=(*edges, *_copy_edges(table, log.schema, prior)),
         doubtful=doubtful,

@@ -164,7 +164,7 @@ def _two_ways(ends: Ends, a: int, c: int) -> bool:
 
 
 def _uncovered(ends: Ends, start: int, goal: int) -> Iterator[list[int]]:
-    """Paths that may be directed from ``start`` to ``goal``, no three nodes of them in a row linked.
+    """Paths that may be directed from start to goal, of which no node sees the next but one.
 
     No edge of them has an arrowhead at its first or a tail at its second node.
     """

@@ -179,7 +179,7 @@ class RandomWorld(World):
         if not self._pairs:
             return noise
         rng = np.random.default_rng([seed, 12])
-        own = norm.ppf(noise)
+        own = np.asarray(norm.ppf(noise))
         count = np.bincount(np.ravel(self._pairs), minlength=own.shape[2])
         mixed = own * np.sqrt(np.where(count > 0, 1 - self.share, 1.0))
         fresh = rng.standard_normal((len(self._pairs), *own.shape[:2]))

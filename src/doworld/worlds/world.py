@@ -114,7 +114,7 @@ class World(ABC):
     def record(
         self, episodes: int, steps: int, *, seed: int = 0, policy: Policy | None = None
     ) -> Recording:
-        """``episodes`` episodes of ``steps`` transitions under the world's policy, with their noise.
+        """``episodes`` episodes of ``steps`` transitions and their noise, under the world's policy.
 
         ``policy`` is what the log says of how actions were chosen; None takes the schema's word
         where there are actions.
