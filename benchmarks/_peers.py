@@ -3,8 +3,8 @@
     python benchmarks/_peers.py METHOD FILE discrete|continuous
 
 Methods: causal-learn-pc, causal-learn-fci (of which only ``<->`` are listed), causal-learn-ges,
-causal-learn-boss, causal-learn-grasp, pgmpy-hc. The file is a CSV with a header. The answer is one line of JSON: CPU seconds, and edges as [source,
-target, mark]; without the package, "absent".
+causal-learn-boss, causal-learn-grasp, pgmpy-hc. The file is a CSV with a header. The answer is one
+line of JSON: CPU seconds, and edges as [source, target, mark]; without the package, "absent".
 """
 
 import contextlib

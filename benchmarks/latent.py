@@ -139,7 +139,7 @@ def tables(options: argparse.Namespace) -> list[Row]:
                     f"tables, {latents} unobserved causes, {rows:,} rows: <->",
                     "wrong ones in at most 1 % of worlds (+ Monte-Carlo error)",
                     counted(ours),
-                    bad <= limit(options.worlds),
+                    bool(bad <= limit(options.worlds)),
                     beside,
                     options.worlds,
                 )
@@ -180,7 +180,7 @@ def series(options: argparse.Namespace) -> list[Row]:
                     f"series, {name}, {rows:,} rows: <->",
                     "wrong ones in at most 1 % of worlds (+ Monte-Carlo error)",
                     counted(ours),
-                    bad <= limit(options.worlds),
+                    bool(bad <= limit(options.worlds)),
                     {"o-> or o-o": str(marked), "pairs directed in silence": str(silent)},
                     options.worlds,
                 )
@@ -217,7 +217,7 @@ def fmri(options: argparse.Namespace) -> list[Row]:
             "random DAGs of five variables, 500 rows: said although one fits",
             "at most 1 % of tables (+ Monte-Carlo error)",
             f"{false} of 100",
-            false <= limit(100),
+            bool(false <= limit(100)),
             {},
             100,
         )

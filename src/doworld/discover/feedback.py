@@ -13,7 +13,6 @@ from doworld.graph.extensions import extensions
 
 __all__ = ["misfit", "moment_tests"]
 
-POWERS = (2, 3)
 MOST_GRAPHS = 200
 FEWEST_ROWS = 100
 
@@ -21,12 +20,12 @@ FEWEST_ROWS = 100
 def moment_tests(
     table: Float[np.ndarray, "rows variables"], dag: Bool[np.ndarray, "nodes nodes"]
 ) -> dict[tuple[int, int], float]:
-    r"""For each edge i → j a p-value of E[x_i^m e_j] = 0, m = 2, 3, e_j what j's parents leave.
+    r"""For each edge i → j a p-value of cov(x_i^m, e_j^k) = 0, (m, k) ∈ {(2, 1), (3, 1), (1, 2)}.
 
-    In a linear graph without cycles and unobserved causes e_j is independent of all parents, so
-    every moment vanishes; a least-squares residual alone has only the first (Shimizu et al. 2006;
-    Mooij et al. 2011 for cycles). x_i^m is first freed of what is linear in j's parents. The two
-    p-values of an edge are joined by Bonferroni; errors allow for unequal variance and for rows
+    In a linear graph without cycles and unobserved causes e_j, what j's parents leave of x_j, is
+    independent of them all, so every moment vanishes; of least squares alone only the first does
+    (Shimizu et al. 2006; Mooij et al. 2011 for cycles). x_i^m is first freed of what is linear in
+    j's parents. The p-values of an edge are joined by Bonferroni; errors allow for unequal variance and for rows
     that resemble their neighbours (Newey & West 1987).
 
     >>> rng = np.random.default_rng(0)
@@ -47,11 +46,13 @@ def moment_tests(
         left = z[:, j] - span @ (span.T @ z[:, j])
         for i in parents.tolist():
             p = []
-            for power in POWERS:
+            for power, rest in ((2, left), (3, left), (1, left**2 - (left**2).mean())):
                 bent = z[:, i] ** power
-                product = (bent - span @ (span.T @ bent)) * left
+                # x_i itself is linear in j's parents: only its mean is taken off
+                free = bent if power == 1 else bent - span @ (span.T @ bent)
+                product = free * rest
                 p.append(2 * stats.norm.sf(abs(product.sum()) / _error(product)))
-            out[i, j] = min(1.0, len(POWERS) * min(p))
+            out[i, j] = min(1.0, len(p) * min(p))
     return out
 
 
@@ -102,8 +103,8 @@ def misfit(
     note = (
         f"No linear graph without cycles fits {said} (p = {best:.1g} for the one that fits best: "
         "what the causes leave of a variable still depends on them): they act on each other within "
-        "the row, or bend, or share an unobserved cause. Log them more often, so that causes come "
-        "in earlier rows, or rows in which they are set at random."
+        "the row, or not linearly, or share an unobserved cause. Log them more often, so that causes "
+        "come in earlier rows, or rows in which they are set at random."
     )
     first, *others = (names[k] for k in who)
     return Unidentified(first, Reason.FEEDBACK, note, tuple(others))

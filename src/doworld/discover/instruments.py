@@ -1,7 +1,7 @@
 """Does the effect follow when something else moves the cause? Tests by instruments, over time."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import comb
 
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 from scipy import stats
 from scipy.linalg import qr
 
-from doworld.data import Kind, Role, Trajectories
+from doworld.data import Kind, Policy, Role, Trajectories
 from doworld.discover.linear import standardise
 from doworld.discover.samples import columns_of
 
@@ -23,6 +23,8 @@ STRONG = 5.0
 SHOWN = 4.0
 """Errors that the effect would differ from zero by if it followed."""
 SILENT = 0.1
+OPEN = 0.1
+"""Movers contradict each other where what most say has a larger chance to be a coincidence."""
 DENSE = 4
 """Rows a column below which nothing is tested."""
 INDEPENDENT = 1e-5
@@ -152,7 +154,12 @@ class Instruments:
         outcomes = np.c_[self.columns[cause][past.rows], self.columns[effect][past.rows + lag]]
         names = [past.movers[k] for k in kept if k < past.table.shape[1]]
         foreign = np.array([n != effect for n, _ in names], bool)
+        actions = np.array([self.log.schema[n].role is Role.ACTION for n, _ in names], bool)
         votes = _votes(inputs[:, kept], outcomes, foreign)
+        if self.log.schema.policy is Policy.RANDOMISED:
+            # nothing moves what is drawn at random: where such movers are strong, they decide
+            drawn = replace(votes, foreign=foreign & actions)
+            votes = drawn if drawn.moves.any() else votes
         return _decided(link, votes, names)
 
     def _gather(self, ahead: int) -> _Past:
@@ -182,22 +189,22 @@ class _Votes:
     than the effect's own past, which acts on it in most worlds.
     """
 
-    a: Float[np.ndarray, " columns"]
-    a_error: Float[np.ndarray, " columns"]
-    gamma: Float[np.ndarray, " columns"]
-    error: Float[np.ndarray, " columns"]
-    follow: Float[np.ndarray, " columns"]
+    a: Float[np.ndarray, " movers"]
+    a_error: Float[np.ndarray, " movers"]
+    gamma: Float[np.ndarray, " movers"]
+    error: Float[np.ndarray, " movers"]
+    follow: Float[np.ndarray, " movers"]
     own: float
     rows: int
-    foreign: Bool[np.ndarray, " columns"]
+    foreign: Bool[np.ndarray, " movers"]
 
     @property
-    def shown(self) -> Float[np.ndarray, " columns"]:
+    def shown(self) -> Float[np.ndarray, " movers"]:
         """How many errors the effect would differ from zero by if it followed."""
         return np.abs(self.a * self.own) / self.error
 
     @property
-    def moves(self) -> Bool[np.ndarray, " columns"]:
+    def moves(self) -> Bool[np.ndarray, " movers"]:
         """Who moves the cause strongly enough."""
         strong = np.abs(self.a) >= STRONG * self.a_error
         return self.foreign & strong & (self.shown >= SHOWN)
@@ -206,7 +213,7 @@ class _Votes:
 def _votes(
     inputs: Float[np.ndarray, "rows columns"],
     ends: Float[np.ndarray, "rows two"],
-    foreign: Bool[np.ndarray, " columns"],
+    foreign: Bool[np.ndarray, " movers"],
 ) -> _Votes:
     """The regressions of both ends on what is known, with HC3 errors (MacKinnon and White 1985)."""
     movers = len(foreign)
@@ -236,16 +243,28 @@ def _decided(link: Link, votes: _Votes, names: Sequence[tuple[str, int]]) -> Ver
     bar = stats.norm.isf(SILENT / 2)
     still = moves & (np.abs(votes.gamma) < bar * votes.error)
     follows = moves & (np.abs(votes.follow) < bar)
-    if still.any() == follows.any():
+    if not (still.any() or follows.any()):
         return _shared(link, votes, names) or Verdict(link, Word.MIXED, rows=votes.rows)
-    who = still if still.any() else follows
-    asked, count = int(moves.sum()), int(who.sum())
-    alone = comb(asked, count) * DIRECT ** (asked - count)
-    chance = min(1.0, alone * float(np.prod(DIRECT * votes.error[who] / np.abs(votes.a[who]))))
-    p = float(2 * stats.norm.sf(np.abs(votes.follow[who]).max())) if still.any() else 1.0
-    word = Word.STILL if still.any() else Word.FOLLOWS
+    cancelling, agreeing = _coincidence(votes, still), _coincidence(votes, follows)
+    who, chance = (still, cancelling) if cancelling < agreeing else (follows, agreeing)
+    if still.any() and follows.any():
+        # one of the two came about by chance: the less likely did not
+        chance = min(1.0, chance / max(cancelling, agreeing))
+        if chance > OPEN:
+            return _shared(link, votes, names) or Verdict(link, Word.MIXED, rows=votes.rows)
+    word = Word.STILL if who is still else Word.FOLLOWS
+    p = float(2 * stats.norm.sf(np.abs(votes.follow[who]).max())) if who is still else 1.0
     effect = _common(votes, who)[0]
     return Verdict(link, word, _named(who, names), chance, p, effect, votes.rows)
+
+
+def _coincidence(votes: _Votes, who: Bool[np.ndarray, " movers"]) -> float:
+    """How likely so many movers act on the effect by themselves just so that it looks like that."""
+    if not who.any():
+        return 1.0
+    asked, count = int(votes.moves.sum()), int(who.sum())
+    alone = comb(asked, count) * DIRECT ** (asked - count)
+    return min(1.0, alone * float(np.prod(DIRECT * votes.error[who] / np.abs(votes.a[who]))))
 
 
 def _shared(link: Link, votes: _Votes, names: Sequence[tuple[str, int]]) -> Verdict | None:
@@ -265,7 +284,7 @@ def _shared(link: Link, votes: _Votes, names: Sequence[tuple[str, int]]) -> Verd
     return Verdict(link, Word.SHARED, _named(moves, names), chance, p, effect, votes.rows)
 
 
-def _common(votes: _Votes, who: Bool[np.ndarray, " columns"]) -> tuple[float, float, float]:
+def _common(votes: _Votes, who: Bool[np.ndarray, " movers"]) -> tuple[float, float, float]:
     """The effect by all these movers together, its error, and how far they disagree (Q)."""
     ratio, error = (votes.gamma / votes.a)[who], (votes.error / np.abs(votes.a))[who]
     weight = error**-2
@@ -274,7 +293,7 @@ def _common(votes: _Votes, who: Bool[np.ndarray, " columns"]) -> tuple[float, fl
 
 
 def _named(
-    who: Bool[np.ndarray, " columns"], names: Sequence[tuple[str, int]]
+    who: Bool[np.ndarray, " movers"], names: Sequence[tuple[str, int]]
 ) -> tuple[tuple[str, int], ...]:
     return tuple(dict.fromkeys(names[k] for k in np.flatnonzero(who).tolist()))
 

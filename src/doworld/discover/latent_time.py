@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from doworld._core.progress import Quiet
-from doworld.data import Role, Schema
+from doworld.data import Policy, Role, Schema
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.design import Block
 from doworld.discover.instruments import Instruments, Link, Verdict, Word
@@ -14,7 +14,7 @@ from doworld.discover.latent import OPEN
 from doworld.discover.latent_marks import confounded
 from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
 
-__all__ = ["Shared", "shared_lags", "shared_rows", "without"]
+__all__ = ["Shared", "shared_lags", "shared_rows", "unassumed", "without"]
 
 TEST = "instruments: {}"
 MOVED = {Word.FOLLOWS, Word.SHARED}
@@ -190,6 +190,32 @@ def shared_lags(
     return Shared(tuple(new), tuple(marks), frozenset(denied), frozenset(), tuple(said))
 
 
+def unassumed(
+    edges: Iterable[Edge], verdicts: Iterable[Verdict], schema: Schema, prior: Prior
+) -> list[Edge]:
+    """The edges where no unobserved cause is ruled out: a tail only where the effect follows.
+
+    What is randomised or required keeps its tail; an arrowhead within a row stays where the effect
+    was seen not to move the cause.
+    """
+    words = {v.link: v.word for v in verdicts}
+    randomised = schema.policy is Policy.RANDOMISED
+    out = []
+    for e in edges:
+        given = schema[e.source].role is Role.ACTION and randomised
+        moved = words.get((e.source, e.target, e.lag)) in MOVED
+        kept = e.mark not in (Mark.DIRECTED, Mark.UNDIRECTED) or e.source == e.target
+        if given or moved or kept or prior.requires(e.source, e.target, e.lag):
+            out.append(e)
+            continue
+        head = e.lag > 0 or words.get((e.target, e.source, 0)) is Word.STILL
+        mark = Mark.PARTIAL if head else Mark.CIRCLE
+        text = "an unobserved common cause is not ruled out here"
+        proof = e.evidence and replace(e.evidence, note=text)
+        out.append(replace(e, mark=mark, evidence=proof))
+    return out
+
+
 def _chance(chance: float) -> str:
     return f"or else effects cancel by chance (about {chance:.0%})"
 
@@ -211,8 +237,12 @@ def _said(
     return replace(edge, source=source, target=target, mark=mark, evidence=proof)
 
 
-def without(block: Block, found: Assessment, links: Iterable[Link]) -> None:
-    """Tests targets anew without supposed causes that are none, and writes what is found."""
+def without(block: Block, found: Assessment, links: Iterable[Link]) -> Block:
+    """Tests targets anew without supposed causes that are none, and writes what is found.
+
+    Returns the block in which these are not allowed.
+    """
+    allowed = block.allowed.copy()
     drop: dict[int, list[int]] = {}
     at = {(c.name, c.lag): i for i, c in enumerate(block.candidates)}
     goal = {t.name: k for k, t in enumerate(block.targets)}
@@ -221,13 +251,12 @@ def without(block: Block, found: Assessment, links: Iterable[Link]) -> None:
             drop.setdefault(goal[target], []).append(at[source, lag])
     for t, gone in drop.items():
         alone = block.for_target(t, block.inputs, block.candidates)
-        allowed = alone.allowed.copy()
-        allowed[gone] = False
-        again = assess(
-            replace(alone, allowed=allowed), np.zeros((len(allowed), 1), bool), Quiet().task("", 1)
-        ).tests
+        allowed[gone, t] = False
+        only = replace(alone, allowed=allowed[:, [t]])
+        again = assess(only, np.zeros((len(allowed), 1), bool), Quiet().task("", 1)).tests
         for name in ("score", "statistic", "p_value", "gain", "least_gain", "effect"):
             getattr(found.tests, name)[:, t] = getattr(again, name)[:, 0]
         if found.tests.influence.size and again.influence.size:
             found.tests.influence[:, :, t] = again.influence[:, :, 0]
         found.tests.test[t] = again.test[0]
+    return replace(block, allowed=allowed)

@@ -18,9 +18,9 @@ from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
 from doworld.discover.group import group_tests
 from doworld.discover.heldout import NOISE_FREE
-from doworld.discover.instruments import Instruments
+from doworld.discover.instruments import Instruments, Verdict
 from doworld.discover.lags import choose_lag
-from doworld.discover.latent_time import Shared, shared_lags, shared_rows, without
+from doworld.discover.latent_time import Shared, shared_lags, shared_rows, unassumed, without
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import (
     Usable,
@@ -197,10 +197,14 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
         ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
     found = _assessments(task, max_lag, ordered)
     movers = _movers(task, found, max_lag)
-    within = _within(task, found, contemporaneous, movers)
+    verdicts: list[Verdict] = []
+    within = _within(task, found, contemporaneous, movers, verdicts)
     shared = _lags_shared(task, found, movers, within[0])
     graph = _graph(task, found, max_lag, within, ordered)
-    return replace(graph, links=tuple(shared.apply(graph.links)))
+    links = shared.apply(graph.links)
+    if task.latent:
+        links = unassumed(links, [*verdicts, *shared.verdicts], task.log.schema, prior)
+    return replace(graph, links=tuple(links))
 
 
 def _check_required(prior: Prior, log: Trajectories, max_lag: int) -> None:
@@ -267,7 +271,11 @@ def _model_notes(block: Block, found: Assessment) -> list[str]:
 
 
 def _within(
-    task: _Task, found: list[_Found], asked: bool | None, movers: Instruments | None
+    task: _Task,
+    found: list[_Found],
+    asked: bool | None,
+    movers: Instruments | None,
+    verdicts: list[Verdict],
 ) -> tuple[list[Edge], list[Edge]]:
     """Edges and doubtful edges within a row, if asked for or where the past leaves clear traces.
 
@@ -302,6 +310,7 @@ def _within(
     given.correct(first.assessment, given.links.only(kept))
     without(first.block, first.assessment, shared.artefacts)
     task.forbid(shared.facts)
+    verdicts += shared.verdicts
     return shared.apply(kept), doubtful
 
 
@@ -331,7 +340,9 @@ def _lags_shared(
         tests, np.ones_like(tests.p_value), benjamini_hochberg(tests.p_value.ravel(), task.fdr)
     )
     shared = shared_lags(movers, [*sure, *within], task.log.schema, task.prior, rate=task.fdr)
-    without(first.block, first.assessment, shared.denied)
+    if shared.denied:
+        block = without(first.block, first.assessment, shared.denied)
+        found[found.index(first)] = replace(first, block=block)
     task.forbid(shared.facts)
     return shared
 
