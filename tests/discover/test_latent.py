@@ -192,7 +192,7 @@ def test_feedback_within_the_row_is_said():
     rng = np.random.default_rng(0)
     rows = 4000
     a, e = rng.uniform(-1, 1, (rows, 4)), 0.7 * rng.standard_normal((rows, 2))
-    within = np.linalg.inv(np.eye(2) - np.array([[0, 0.5], [-0.5, 0]]))
+    within = np.linalg.inv(np.eye(2) - np.array([[0, 0.7], [-0.4, 0]]))
     z = np.zeros((rows, 2))
     for t in range(1, rows):
         push = a[t - 1] @ np.array([[1, 0], [1, 0], [0, 1], [0, 1]])

@@ -25,8 +25,8 @@ def moment_tests(
     In a linear graph without cycles and unobserved causes e_j, what j's parents leave of x_j, is
     independent of them all, so every moment vanishes; of least squares alone only the first does
     (Shimizu et al. 2006; Mooij et al. 2011 for cycles). x_i^m is first freed of what is linear in
-    j's parents. The p-values of an edge are joined by Bonferroni; errors allow for unequal variance and for rows
-    that resemble their neighbours (Newey & West 1987).
+    j's parents. The p-values of an edge are joined by Bonferroni; errors allow for unequal variance
+    and for rows that resemble their neighbours (Newey & West 1987).
 
     >>> rng = np.random.default_rng(0)
     >>> x = rng.exponential(size=2000)
@@ -103,8 +103,8 @@ def misfit(
     note = (
         f"No linear graph without cycles fits {said} (p = {best:.1g} for the one that fits best: "
         "what the causes leave of a variable still depends on them): they act on each other within "
-        "the row, or not linearly, or share an unobserved cause. Log them more often, so that causes "
-        "come in earlier rows, or rows in which they are set at random."
+        "the row, or not linearly, or share an unobserved cause. Log them more often, so that "
+        "causes come in earlier rows, or rows in which they are set at random."
     )
     first, *others = (names[k] for k in who)
     return Unidentified(first, Reason.FEEDBACK, note, tuple(others))

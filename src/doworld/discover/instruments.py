@@ -206,8 +206,20 @@ class _Votes:
     @property
     def moves(self) -> Bool[np.ndarray, " movers"]:
         """Who moves the cause strongly enough."""
-        strong = np.abs(self.a) >= STRONG * self.a_error
-        return self.foreign & strong & (self.shown >= SHOWN)
+        return self.strong & (self.shown >= SHOWN)
+
+    @property
+    def strong(self) -> Bool[np.ndarray, " movers"]:
+        """Who moves the cause, whether or not the effect would be seen to follow."""
+        return self.foreign & (np.abs(self.a) >= STRONG * self.a_error)
+
+    def ratio(
+        self, who: Int[np.ndarray, " some"]
+    ) -> tuple[Float[np.ndarray, " some"], Float[np.ndarray, " some"]]:
+        """The effect by each of these movers alone, γ / a, and its error to first order."""
+        ratio = self.gamma[who] / self.a[who]
+        error = np.hypot(self.error[who], ratio * self.a_error[who]) / np.abs(self.a[who])
+        return ratio, error
 
 
 def _votes(
@@ -239,7 +251,7 @@ def _decided(link: Link, votes: _Votes, names: Sequence[tuple[str, int]]) -> Ver
     """What the movers agree on."""
     moves = votes.moves
     if not moves.any():
-        return Verdict(link, Word.UNTESTED, rows=votes.rows)
+        return _shared(link, votes, names) or Verdict(link, Word.UNTESTED, rows=votes.rows)
     bar = stats.norm.isf(SILENT / 2)
     still = moves & (np.abs(votes.gamma) < bar * votes.error)
     follows = moves & (np.abs(votes.follow) < bar)
@@ -268,25 +280,35 @@ def _coincidence(votes: _Votes, who: Bool[np.ndarray, " movers"]) -> float:
 
 
 def _shared(link: Link, votes: _Votes, names: Sequence[tuple[str, int]]) -> Verdict | None:
-    """Whether all movers give one effect that is not the regression's."""
-    moves = votes.moves
-    if moves.sum() < 2:
+    """Whether most movers give one effect that is not the regression's.
+
+    Movers may move the effect first, or by itself; the largest set that agrees is believed (the
+    plurality rule; Guo, Kang, Cai & Small 2018).
+    """
+    strong = np.flatnonzero(votes.strong)
+    ratio, error = votes.ratio(strong)
+    apart = np.abs(ratio[:, None] - ratio) / np.hypot(error[:, None], error)
+    near = apart < stats.norm.isf(SILENT / 2)
+    if len(strong) < 2 or near.sum(1).max() < 2:
         return None
-    effect, total, spread = _common(votes, moves)
-    if stats.chi2.sf(spread, int(moves.sum()) - 1) <= SILENT:
+    who = np.zeros_like(votes.strong)
+    who[strong[near[int(near.sum(1).argmax())]]] = True
+    count = int(who.sum())
+    effect, total, spread = _common(votes, who)
+    if stats.chi2.sf(spread, count - 1) <= SILENT:
         return None
     if abs(effect) < STRONG * total or abs(effect - votes.own) < STRONG * total:
         return None
     # one mover fixes the effect; that each further one agrees may be chance
-    z = np.sort((np.abs(votes.a) / votes.error)[moves])[1:]
-    chance = float(np.prod(np.minimum(DIRECT / z, 1.0)))
+    each = np.sort((DIRECT * votes.error / np.abs(votes.a))[who])[:-1]
+    chance = min(1.0, comb(len(strong), count) * float(np.prod(np.minimum(each, 1.0))))
     p = float(2 * stats.norm.sf(abs(effect - votes.own) / total))
-    return Verdict(link, Word.SHARED, _named(moves, names), chance, p, effect, votes.rows)
+    return Verdict(link, Word.SHARED, _named(who, names), chance, p, effect, votes.rows)
 
 
 def _common(votes: _Votes, who: Bool[np.ndarray, " movers"]) -> tuple[float, float, float]:
     """The effect by all these movers together, its error, and how far they disagree (Q)."""
-    ratio, error = (votes.gamma / votes.a)[who], (votes.error / np.abs(votes.a))[who]
+    ratio, error = votes.ratio(np.flatnonzero(who))
     weight = error**-2
     effect = float((ratio * weight).sum() / weight.sum())
     return effect, float(weight.sum() ** -0.5), float((((ratio - effect) / error) ** 2).sum())
@@ -304,7 +326,7 @@ def _independent(table: Float[np.ndarray, "rows columns"]) -> list[int]:
     if not len(scaled):
         return list(range(table.shape[1]))
     alive = np.flatnonzero(scaled.std(0) > 0)
-    triangle, order = qr(scaled[:, alive], mode="r", pivoting=True)
+    triangle, order = qr(scaled[:, alive], mode="r", pivoting=True)  # pyright: ignore
     size = np.abs(np.diag(triangle))
     kept = order[: int((size > INDEPENDENT * size.max(initial=0)).sum())]
     return sorted(alive[kept].tolist())

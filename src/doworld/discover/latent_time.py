@@ -101,11 +101,13 @@ def shared_rows(
                 mark = Mark.PARTIAL if e.mark is Mark.DIRECTED else Mark.CIRCLE
                 text = _chance(chance)
                 marks.append((key, _said(e, e.source, e.target, mark, (there, back), text)))
-        elif {there.word, back.word} <= MOVED and there.chance + back.chance <= rate:
+        elif _loop(there, back) and there.chance + back.chance <= rate:
             loops.append((e.source, e.target))
             marks.append((key, _said(e, e.source, e.target, Mark.CIRCLE, (there, back), "a cycle")))
             artefacts |= {(n, w.link[1], k) for w in (there, back) for n, k in w.movers}
-        elif there.word is Word.SHARED and there.chance <= rate and e.mark is Mark.DIRECTED:
+        elif there.word is Word.SHARED and back.word is Word.STILL and there.chance <= rate:
+            if e.mark is not Mark.DIRECTED:
+                marks.append((key, replace(e, mark=Mark.DIRECTED)))
             new.append(_said(e, e.target, e.source, Mark.BIDIRECTED, (there,), ""))
             artefacts |= {(n, e.target, lag) for n, lag in there.movers}
     shared = Shared(
@@ -117,6 +119,12 @@ def shared_rows(
         tuple(loops),
     )
     return _near(shared, edges, verdicts)
+
+
+def _loop(there: Verdict, back: Verdict) -> bool:
+    """Whether each end follows movers of its own; movers of one end move what follows it too."""
+    both = {there.word, back.word} <= MOVED
+    return both and set(there.movers).isdisjoint(back.movers)
 
 
 def _below(edges: Iterable[Edge]) -> dict[str, set[str]]:
