@@ -23,6 +23,8 @@ STRONG = 5.0
 SHOWN = 4.0
 """Errors that the effect would differ from zero by if it followed."""
 SILENT = 0.1
+AGREED = 0.01
+"""Below this p-value movers do not give one effect."""
 OPEN = 0.1
 """Movers contradict each other where what most say has a larger chance to be a coincidence."""
 DENSE = 4
@@ -288,14 +290,14 @@ def _shared(link: Link, votes: _Votes, names: Sequence[tuple[str, int]]) -> Verd
     strong = np.flatnonzero(votes.strong)
     ratio, error = votes.ratio(strong)
     apart = np.abs(ratio[:, None] - ratio) / np.hypot(error[:, None], error)
-    near = apart < stats.norm.isf(SILENT / 2)
+    near = apart < stats.norm.isf(AGREED / 2)
     if len(strong) < 2 or near.sum(1).max() < 2:
         return None
     who = np.zeros_like(votes.strong)
     who[strong[near[int(near.sum(1).argmax())]]] = True
     count = int(who.sum())
     effect, total, spread = _common(votes, who)
-    if stats.chi2.sf(spread, count - 1) <= SILENT:
+    if stats.chi2.sf(spread, count - 1) <= AGREED:
         return None
     if abs(effect) < STRONG * total or abs(effect - votes.own) < STRONG * total:
         return None
