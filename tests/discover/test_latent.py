@@ -168,6 +168,7 @@ def test_a_cause_and_an_unobserved_cause_at_once():
     at = found(discover(over_time(4000, direct=0.8), max_lag=1))
     assert at["x", "y", 0] is Mark.DIRECTED
     assert at["y", "x", 0] is Mark.BIDIRECTED
+    assert not {k for k in at if {k[0], k[1]} == {"x", "y"} and k[2]}
     assert {k[0] for k in at if k[1] == "y" and k[0].startswith("a")} == {"a2", "a3"}
 
 

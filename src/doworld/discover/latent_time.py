@@ -9,12 +9,13 @@ from doworld._core.progress import Quiet
 from doworld.data import Policy, Role, Schema
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.design import Block
+from doworld.discover.heldout import NOISE_FREE
 from doworld.discover.instruments import Instruments, Link, Verdict, Word
 from doworld.discover.latent import OPEN
 from doworld.discover.latent_marks import confounded
 from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
 
-__all__ = ["Shared", "shared_lags", "shared_rows", "unassumed", "without"]
+__all__ = ["Shared", "linear_targets", "shared_lags", "shared_rows", "unassumed", "without"]
 
 TEST = "instruments: {}"
 MOVED = {Word.FOLLOWS, Word.SHARED}
@@ -69,9 +70,9 @@ def shared_rows(
     """Decides every edge within the row by movers of both its ends.
 
     Neither end follows the other: ``<->``. One follows, but otherwise than the regression has it:
-    the edge and ``<->`` beside it. The source's end is denied and the other open: ``o->`` the other
-    way. Where effects that cancel by chance explain it too, with a chance of more than ``rate`` but
-    no more than ``OPEN``, the edge is ``o->`` or ``o-o``.
+    the edge and ``<->`` beside it. Each follows movers of the other: ``o-o`` and a cycle. Where
+    effects that cancel by chance explain it too, with a chance of more than ``rate`` but no more
+    than ``OPEN``, the edge is ``o->`` or ``o-o``.
     """
     verdicts: dict[Link, Verdict] = {}
     below = _below(edges)
@@ -81,44 +82,57 @@ def shared_rows(
         given = [n for n in nodes if n not in ends and below.get(n, set()).isdisjoint(ends)]
         for one, other in ((e.source, e.target), (e.target, e.source)):
             verdicts[one, other, 0] = movers.verdict((one, other, 0), given)
-    new: list[Edge] = []
-    marks: list[tuple[Link, Edge]] = []
-    denied: set[Link] = set()
-    artefacts: set[Link] = set()
-    loops: list[tuple[str, str]] = []
+    said = _Said([], [], set(), set(), [])
     for e in edges:
-        if prior.requires(e.source, e.target, 0):
-            continue
-        there, back = verdicts[e.source, e.target, 0], verdicts[e.target, e.source, 0]
-        key = (e.source, e.target, 0)
-        if there.word is back.word is Word.STILL:
-            chance = min(1.0, there.chance + back.chance)
-            first, last = sorted((e.source, e.target), key=schema.position)
-            if chance <= rate:
-                denied.add(key)
-                new.append(_said(e, first, last, Mark.BIDIRECTED, (there, back), ""))
-            elif chance <= OPEN:
-                mark = Mark.PARTIAL if e.mark is Mark.DIRECTED else Mark.CIRCLE
-                text = _chance(chance)
-                marks.append((key, _said(e, e.source, e.target, mark, (there, back), text)))
-        elif _loop(there, back) and there.chance + back.chance <= rate:
-            loops.append((e.source, e.target))
-            marks.append((key, _said(e, e.source, e.target, Mark.CIRCLE, (there, back), "a cycle")))
-            artefacts |= {(n, w.link[1], k) for w in (there, back) for n, k in w.movers}
-        elif there.word is Word.SHARED and back.word is Word.STILL and there.chance <= rate:
-            if e.mark is not Mark.DIRECTED:
-                marks.append((key, replace(e, mark=Mark.DIRECTED)))
-            new.append(_said(e, e.target, e.source, Mark.BIDIRECTED, (there,), ""))
-            artefacts |= {(n, e.target, lag) for n, lag in there.movers}
+        if not prior.requires(e.source, e.target, 0):
+            there, back = verdicts[e.source, e.target, 0], verdicts[e.target, e.source, 0]
+            _decide(said, e, there, back, schema, rate=rate)
     shared = Shared(
-        tuple(new),
-        tuple(marks),
-        frozenset(denied),
-        frozenset(artefacts),
+        tuple(said.new),
+        tuple(said.marks),
+        frozenset(said.denied),
+        frozenset(said.artefacts),
         tuple(verdicts.values()),
-        tuple(loops),
+        tuple(said.loops),
     )
     return _near(shared, edges, verdicts)
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What becomes a ``Shared``, edge by edge."""
+
+    new: list[Edge]
+    marks: list[tuple[Link, Edge]]
+    denied: set[Link]
+    artefacts: set[Link]
+    loops: list[tuple[str, str]]
+
+
+def _decide(
+    said: _Said, edge: Edge, there: Verdict, back: Verdict, schema: Schema, *, rate: float
+) -> None:
+    """Takes down what the verdicts on both directions of an edge within the row mean."""
+    source, target = edge.source, edge.target
+    key, both = (source, target, 0), (there, back)
+    if there.word is back.word is Word.STILL:
+        chance = min(1.0, there.chance + back.chance)
+        if chance <= rate:
+            first, last = sorted((source, target), key=schema.position)
+            said.denied.add(key)
+            said.new.append(_said(edge, first, last, Mark.BIDIRECTED, both, ""))
+        elif chance <= OPEN:
+            mark = Mark.PARTIAL if edge.mark is Mark.DIRECTED else Mark.CIRCLE
+            said.marks.append((key, _said(edge, source, target, mark, both, _chance(chance))))
+    elif _loop(there, back) and there.chance + back.chance <= rate:
+        said.loops.append((source, target))
+        said.marks.append((key, _said(edge, source, target, Mark.CIRCLE, both, "a cycle")))
+        said.artefacts.update((n, w.link[1], k) for w in both for n, k in w.movers)
+    elif there.word is Word.SHARED and back.word is Word.STILL and there.chance <= rate:
+        if edge.mark is not Mark.DIRECTED:
+            said.marks.append((key, replace(edge, mark=Mark.DIRECTED)))
+        said.new.append(_said(edge, target, source, Mark.BIDIRECTED, (there,), ""))
+        said.artefacts.update((n, target, lag) for n, lag in there.movers)
 
 
 def _loop(there: Verdict, back: Verdict) -> bool:
@@ -196,6 +210,16 @@ def shared_lags(
                 text = _chance(v.chance)
                 marks.append((key, _said(e, cause, effect, Mark.PARTIAL, (v,), text)))
     return Shared(tuple(new), tuple(marks), frozenset(denied), frozenset(), tuple(said))
+
+
+def linear_targets(blocks: Iterable[tuple[Block, Assessment]]) -> list[str]:
+    """The targets that have noise and answer linearly, so that their links can be tested."""
+    return [
+        target.name
+        for block, found in blocks
+        for k, target in enumerate(block.targets)
+        if found.linear[k] and found.unexplained[k] > NOISE_FREE
+    ]
 
 
 def unassumed(

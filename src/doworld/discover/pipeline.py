@@ -6,25 +6,32 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from doworld._core.errors import DoworldWarning, GraphError, SchemaError
+from doworld._core.errors import DoworldWarning, SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Policy, Role, Trajectories
 from doworld.discover.assemble import group_edges, lag_edges, with_required, within_edges
 from doworld.discover.assess import Assessment, assess
 from doworld.discover.bootstrap import edge_probabilities
-from doworld.discover.contemporaneous import Given, leftover, within
+from doworld.discover.contemporaneous import Given, Within, leftover, within
 from doworld.discover.design import Block, dynamics_block, policy_block
 from doworld.discover.discrete import Discrete, discrete_edges
 from doworld.discover.environments import orient_by_changes
 from doworld.discover.group import group_tests
-from doworld.discover.heldout import NOISE_FREE
 from doworld.discover.instruments import Instruments, Verdict
 from doworld.discover.lags import choose_lag
-from doworld.discover.latent_time import Shared, shared_lags, shared_rows, unassumed, without
+from doworld.discover.latent_time import (
+    Shared,
+    linear_targets,
+    shared_lags,
+    shared_rows,
+    unassumed,
+    without,
+)
 from doworld.discover.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import (
     Usable,
     check_count,
+    check_required,
     check_rows,
     deterministic_actions,
     independent,
@@ -88,10 +95,11 @@ class _Task:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """A block, its assessment and what the past was found to leave within a row."""
+    """A block, its assessment and the links within a row that were given."""
 
     block: Block
     assessment: Assessment
+    links: Within | None = None
 
 
 def discover(
@@ -191,7 +199,7 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
         choice = choose_lag(task.log, task.names, prior.allows, seed=task.seed)
         max_lag = max(choice.lags, *(p[2] for p in prior.required if len(p) == 3), 1)
         task.notes.append(choice.note)
-    _check_required(prior, task.log, max_lag)
+    check_required(prior, task.log, max_lag)
     ordered = None
     if contemporaneous is not False:
         ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
@@ -205,21 +213,6 @@ def _temporal(task: _Task, max_lag: int | None, contemporaneous: bool | None) ->
     if task.latent:
         links = unassumed(links, [*verdicts, *shared.verdicts], task.log.schema, prior)
     return replace(graph, links=tuple(links))
-
-
-def _check_required(prior: Prior, log: Trajectories, max_lag: int) -> None:
-    for pair in prior.required:
-        lag = pair[2] if len(pair) == 3 else 1
-        if log.schema[pair[1]].role is Role.CONTEXT:
-            raise GraphError(
-                f"edge {pair[0]} → {pair[1]} is required, but {pair[1]!r} is a context, which "
-                "nothing in the log causes. Drop the edge or make it a state."
-            )
-        if lag > max_lag:
-            raise GraphError(
-                f"edge {pair[0]} → {pair[1]} is required at lag {lag}, but max_lag is {max_lag}. "
-                "Raise max_lag."
-            )
 
 
 def _assessments(task: _Task, max_lag: int, ordered: Discrete | None) -> list[_Found]:
@@ -307,8 +300,12 @@ def _within(
         # what was found given a variable that an unobserved cause moves is tested again without
         given = Given(first.block, links.without((a, b) for a, b, _ in shared.denied))
         kept, doubtful = within_edges(given.links, given.tests(), rows, task.fdr)
-    given.correct(first.assessment, given.links.only(kept))
-    without(first.block, first.assessment, shared.artefacts)
+    links = given.links.only(kept)
+    if shared.artefacts:
+        block = without(first.block, first.assessment, shared.artefacts)
+        given = Given(block, given.links)
+    given.correct(first.assessment, links)
+    found[found.index(first)] = replace(first, block=given.block, links=links)
     task.forbid(shared.facts)
     verdicts += shared.verdicts
     return shared.apply(kept), doubtful
@@ -318,12 +315,7 @@ def _movers(task: _Task, found: list[_Found], max_lag: int) -> Instruments | Non
     """What may move causes, to see whether their effects follow; None where that is not asked."""
     if task.latent is False or not found:
         return None
-    tested = [
-        target.name
-        for f in found
-        for k, target in enumerate(f.block.targets)
-        if f.assessment.linear[k] and f.assessment.unexplained[k] > NOISE_FREE
-    ]
+    tested = linear_targets((f.block, f.assessment) for f in found)
     return Instruments(task.log, task.names, max_lag, tested=tested)
 
 
@@ -342,6 +334,8 @@ def _lags_shared(
     shared = shared_lags(movers, [*sure, *within], task.log.schema, task.prior, rate=task.fdr)
     if shared.denied:
         block = without(first.block, first.assessment, shared.denied)
+        if first.links is not None:
+            Given(block, first.links).correct(first.assessment, first.links)
         found[found.index(first)] = replace(first, block=block)
     task.forbid(shared.facts)
     return shared
