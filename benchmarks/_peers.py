@@ -3,9 +3,9 @@
     python benchmarks/_peers.py METHOD FILE discrete|continuous
 
 Methods: causal-learn-pc, causal-learn-kci-LEVEL (PC with the kernel test at that level),
-causal-learn-ges, causal-learn-boss, causal-learn-grasp, pgmpy-hc. The file is a CSV with a header.
-The answer is one line of JSON: CPU seconds, and edges as [source, target, mark]; without the
-package, "absent".
+causal-learn-fci (of which only ``<->`` are listed), causal-learn-ges, causal-learn-boss,
+causal-learn-grasp, pgmpy-hc. The file is a CSV with a header. The answer is one line of JSON: CPU
+seconds, and edges as [source, target, mark]; without the package, "absent".
 """
 
 import contextlib
@@ -46,6 +46,12 @@ def _causal_learn(method: str, table: np.ndarray, kind: str) -> Edges:
 
         level = float(method.removeprefix("kci-"))
         return _marked(pc(table, level, "kci", show_progress=False).G.graph)
+    if method == "fci":
+        from causallearn.search.ConstraintBased.FCI import fci
+
+        graph = fci(table, "gsq" if discrete else "fisherz", 0.01, show_progress=False)[0].graph
+        both = [(i, j, "<->") for i, j in np.argwhere((graph == 1) & (graph.T == 1)) if i < j]
+        return [(int(i), int(j), m) for i, j, m in both]
     if method == "ges":
         from causallearn.search.ScoreBased.GES import ges
 

@@ -6,8 +6,8 @@ chemical: objects that colour each other, 20,000 random transitions. ood: predic
 colours that are no parents are replaced. local: the same where fewer objects act in some states.
 series: linear autoregressions of 10 to 100 variables.
 rate: the share of false edges over random worlds, linear and not. scale: 1,000 variables × 100,000
-rows. trials, environments, tables: the scripts crafting, environments and tables. Peers run in the
-interpreter PYTHON, which may hold what this one does not.
+rows. trials, environments, tables, nonlinear, latent, monitoring: the scripts crafting and those of
+the same name. Peers run in the interpreter PYTHON, which may hold what this one does not.
 """
 
 import argparse
@@ -295,6 +295,27 @@ def tables(options: argparse.Namespace) -> list[Row]:
     return own.linear(seeds, peers) + own.bnlearn(seeds, peers) + own.sachs(seeds, peers)
 
 
+def nonlinear(options: argparse.Namespace) -> list[Row]:
+    import nonlinear as own
+    from tables import Peers
+
+    peers = Peers(options.peers or sys.executable, slow=False)
+    return own.nonlinear(own.Options(2 * options.seeds, peers))
+
+
+def latent(options: argparse.Namespace) -> list[Row]:
+    import latent as own
+
+    asked = argparse.Namespace(worlds=options.worlds // 4, rows=[1000, 10_000], peers=options.peers)
+    return own.tables(asked) + own.series(asked) + own.fmri(asked)
+
+
+def monitoring(_: argparse.Namespace) -> list[Row]:
+    import monitoring as own
+
+    return own.petshop() + own.tennessee()
+
+
 def local(options: argparse.Namespace) -> list[Row]:
     """Objects of which all act on all below, but where the first has its first colour: accuracy of
     the others one row ahead there, with the colours of some replaced at random."""
@@ -347,6 +368,9 @@ PARTS: dict[str, Callable[[argparse.Namespace], list[Row]]] = {
     "rate": rate,
     "environments": environments,
     "tables": tables,
+    "nonlinear": nonlinear,
+    "latent": latent,
+    "monitoring": monitoring,
 }
 
 

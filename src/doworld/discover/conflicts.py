@@ -53,6 +53,8 @@ def temporal_conflicts(
     blocks: Sequence[tuple[Block, Assessment]], links: Iterable[Edge], prior: Prior, *, rate: float
 ) -> tuple[Conflict, ...]:
     """The conflicts about edges from earlier rows (see ``static_conflicts`` for those within)."""
+    if not (prior.required or prior.forbidden or prior.tiers or prior.chances):
+        return ()
     doubts: list[Doubt] = []
     for block, found in blocks:
         doubts += _doubts(block, found, list(links), prior)

@@ -55,6 +55,7 @@ class PC:
         most_given: the largest set conditioned on.
 
     >>> import polars as pl
+    >>> from doworld.data import Trajectories
     >>> rng = np.random.default_rng(1)
     >>> a, b = rng.standard_normal((2, 400))
     >>> c = np.cos(2 * a) + b + 0.3 * rng.standard_normal(400)

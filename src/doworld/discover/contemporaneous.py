@@ -4,6 +4,7 @@ The past takes part in the search as given causes, so that it points the edges w
 z moves x, and y only through x, the order y, x needs an edge more than x, y.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -58,6 +59,14 @@ class Within:
     nodes: tuple[int, ...]
     out: Bool[np.ndarray, "nodes nodes"]
     share: Float[np.ndarray, "nodes nodes"]
+
+    def without(self, pairs: Iterable[tuple[str, str]]) -> "Within":
+        """The links but those of some pairs."""
+        at = {name: i for i, name in enumerate(self.names)}
+        out = self.out.copy()
+        for a, b in pairs:
+            out[at[a], at[b]] = out[at[b], at[a]] = False
+        return replace(self, out=out)
 
     def only(self, edges: list[Edge]) -> "Within":
         """The links that became edges."""

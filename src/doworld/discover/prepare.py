@@ -5,14 +5,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from doworld._core.errors import DataError
+from doworld._core.errors import DataError, GraphError
 from doworld.data import Kind, Policy, Role, Trajectories
 from doworld.data.freedom import freedom
 from doworld.discover.design import Block
 from doworld.discover.standard import Standardised
-from doworld.graph import Reason, Unidentified
+from doworld.graph import Prior, Reason, Unidentified
 
-__all__ = ["Usable", "check_count", "constants", "independent", "lonely", "unidentified", "usable"]
+__all__ = [
+    "Usable",
+    "check_count",
+    "check_required",
+    "constants",
+    "independent",
+    "lonely",
+    "unidentified",
+    "usable",
+]
 
 FEWEST_ROWS = 20
 COLLINEAR = 1e-10
@@ -253,3 +262,19 @@ def unidentified(log: Trajectories) -> tuple[Unidentified, ...]:
     if log.schema.policy is Policy.RANDOMISED:
         return idle
     return (*idle, *deterministic_actions(log, {}, idle))
+
+
+def check_required(prior: Prior, log: Trajectories, max_lag: int) -> None:
+    """Raises ``GraphError`` where required edges contradict a role or the longest lag."""
+    for pair in prior.required:
+        lag = pair[2] if len(pair) == 3 else 1
+        if log.schema[pair[1]].role is Role.CONTEXT:
+            raise GraphError(
+                f"edge {pair[0]} → {pair[1]} is required, but {pair[1]!r} is a context, which "
+                "nothing in the log causes. Drop the edge or make it a state."
+            )
+        if lag > max_lag:
+            raise GraphError(
+                f"edge {pair[0]} → {pair[1]} is required at lag {lag}, but max_lag is {max_lag}. "
+                "Raise max_lag."
+            )

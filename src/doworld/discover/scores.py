@@ -118,7 +118,8 @@ class GaussianScore:
         return cls(table, groups, penalty, _ridged(table.T @ table / len(table)))
 
     @property
-    def _scalar(self) -> bool:
+    def scalar(self) -> bool:
+        """Whether every variable is one column."""
         return len(self.columns) == self.correlation.shape[0]
 
     def _of(self, mask: int) -> list[int]:
@@ -152,7 +153,7 @@ class GaussianScore:
 
     def gains(self, target: int, given: int, candidates: Sequence[int]) -> np.ndarray:
         """s(t | P ∪ c) − s(t | P) for each candidate c: −n log(1 − r²) − penalty for one column."""
-        if not self._scalar:
+        if not self.scalar:
             return self._group_gains(target, given, candidates)
         kept = [target, *candidates]
         covariance, variance = self.correlation[target, kept], np.ones(len(kept)) + RIDGE

@@ -8,6 +8,9 @@ from jaxtyping import Bool, Float
 from doworld.data import Schema
 from doworld.discover.additive import AdditiveScore
 from doworld.discover.comparable import without
+from doworld.discover.feedback import misfit
+from doworld.discover.latent import ancestral
+from doworld.discover.latent_marks import marked
 from doworld.discover.limits import allowed_edges
 from doworld.discover.observed import OBSERVED_TEST
 from doworld.discover.permutation import Constraints, Ordered
@@ -73,8 +76,9 @@ def reported(found: Found, task: StaticTask) -> StaticGraph:
     """What a search found, for the graph."""
     table, place = found.table, task.place
     edges, doubtful = _edges(found)
+    edges, notes, said = _hidden(found, task, edges)
     free = allowed_edges(table.names, found.schema, Prior())
-    facts = (*copied(table), *_determined(found))
+    facts = (*copied(table), *_determined(found), *said)
     conflicts = static_conflicts(
         found.score,
         found.limits,
@@ -89,13 +93,39 @@ def reported(found: Found, task: StaticTask) -> StaticGraph:
     return StaticGraph(
         edges=without((*edges, *copy_edges(table, found.schema, task.prior)), place),
         doubtful=without(doubtful, place),
-        notes=_notes(found, task.fdr),
+        notes=(*_notes(found, task.fdr), *notes),
         unidentified=tuple(f for f in facts if place not in (f.variable, *f.others)),
         conflicts=tuple(c for c in conflicts if place not in (c.source, c.target)),
         tests=pairs(found.limits),
         skipped=int(np.triu(free | free.T, 1).sum()) - pairs(found.limits),
         cut=found.cut,
     )
+
+
+def _hidden(
+    found: Found, task: StaticTask, edges: tuple[Edge, ...]
+) -> tuple[tuple[Edge, ...], list[str], list[Unidentified]]:
+    """The edges with marks of unobserved causes, and what they or cycles forbid.
+
+    Only of one environment and complete rows, by lines or levels: other scores compare more than
+    independence.
+    """
+    score, names = found.score, found.table.names
+    plain = isinstance(score, GaussianScore | MultinomialScore) and not task.place
+    if not plain:
+        return edges, [], []
+    notes, facts = list[str](), list[Unidentified]()
+    whole = task.latent is True
+    if task.latent is not False:
+        limits, ordered, dag = found.limits, found.ordered, found.dag
+        hidden = ancestral(score, limits, ordered, dag, rate=task.fdr, whole=whole)
+        if hidden is not None:
+            kept, notes, facts = marked(hidden, edges, names, found.schema, whole=whole)
+            edges = tuple(kept)
+    if isinstance(score, GaussianScore) and score.scalar and not whole:
+        unfit = misfit(found.table.values, edges, names, rate=task.fdr)
+        facts = [*facts, unfit] if unfit else facts
+    return edges, notes, facts
 
 
 def _edges(found: Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:

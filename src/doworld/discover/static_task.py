@@ -26,6 +26,8 @@ class StaticTask:
         fdr: the expected share of false edges among those found.
         seed: of the search and the resamples.
         budget, progress: asked and told by long loops.
+        latent: unobserved common causes: None marks them where the tests demand it, True rules none
+            out, False all of them (``doworld.discover.latent``).
         place: the context that stands for the environment, where one does.
     """
 
@@ -37,6 +39,7 @@ class StaticTask:
     seed: int = 0
     budget: Budget = UNLIMITED
     progress: Progress = QUIET
+    latent: bool | None = None
     place: str = ""
 
 

@@ -12,7 +12,9 @@ class Reason(StrEnum):
     ``EMPTY`` and ``CONSTANT`` never show what happens when it changes. ``DETERMINED`` was a
     function of other variables, so that its effects are theirs too; ``NEARLY`` almost was, so that
     few rows tell them apart. ``LAGS``: a longer lag was a function of the shorter ones, so that
-    only which of its lags acts is open.
+    only which of its lags acts is open. ``CONFOUNDED``: something unobserved moves, or may move, it
+    and others together. ``FEEDBACK``: it and others act on each other within a row, or something
+    else does that no graph without a cycle explains.
     """
 
     EMPTY = "empty"
@@ -20,6 +22,8 @@ class Reason(StrEnum):
     DETERMINED = "determined"
     NEARLY = "nearly determined"
     LAGS = "lags"
+    CONFOUNDED = "confounded"
+    FEEDBACK = "feedback"
 
 
 @dataclass(frozen=True)

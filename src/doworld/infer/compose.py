@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from doworld.data import Kind, Variable
+from doworld.graph import Mark
 from doworld.infer.engine import Draws
 from doworld.infer.grounds import blocked, forbidden, relied_on, weakest, worries
 from doworld.infer.setup import Setup
@@ -144,6 +145,12 @@ def refusal(model: WorldModel, query: Query, names: Sequence[str]) -> Answer | N
             f"Give prior knowledge (Prior(required=({pair!r},)) or its reverse), or log rows in "
             f"which {pair[0]} is set at random, and learn again.",
         )
+        if edge.mark is Mark.BIDIRECTED:
+            reason = (
+                f"An unobserved common cause stands behind {edge}: answers would hold its share.",
+                f"Log rows in which {pair[0]} and {pair[1]} are set at random, or log what moves "
+                "both, and learn again.",
+            )
     if reason is None:
         return None
     series = (Series(variable=n, unit=model.schema[n].unit, rows=(), estimate=None) for n in names)

@@ -48,7 +48,8 @@ def blocked(graph: CausalGraph, causes: Sequence[str], targets: Sequence[str]) -
     """An edge that nobody has oriented, or a hidden common cause, between what is done and asked.
 
     Such an edge touches an intervened variable and leads to a target, so that the number would
-    rest on a direction the data do not show; None where every number is founded.
+    rest on a direction the data do not show; or it lies on the way, where the law that was learned
+    from cause to effect would hold an unobserved cause's share. None where every number is founded.
     """
     above = frozenset[str]().union(*(graph.ancestors(t) for t in targets))
     for edge in graph.edges():
@@ -57,9 +58,48 @@ def blocked(graph: CausalGraph, causes: Sequence[str], targets: Sequence[str]) -
         for cause, other in ((edge.source, edge.target), (edge.target, edge.source)):
             if cause not in causes or other not in above:
                 continue
+            if edge.mark is Mark.PARTIAL and cause == edge.target:
+                continue  # the arrowhead says that it is no cause of the other
             if edge.mark is not Mark.BIDIRECTED or other in graph.descendants(cause):
                 return edge
+    return _on_the_way(graph, causes, above)
+
+
+def _on_the_way(graph: CausalGraph, causes: Sequence[str], above: frozenset[str]) -> Edge | None:
+    """An edge behind a cause whose effect the log confounds, or that may be one, before a target.
+
+    A bidirected edge counts where the law of one end has the other end, or an effect of it, among
+    its causes: then that law cannot be told from what both share.
+    """
+    below = {n for c in causes for child, _ in graph.children(c) for n in graph.descendants(child)}
+    for edge in graph.edges():
+        if edge.mark in (Mark.PARTIAL, Mark.CIRCLE):
+            if edge.source in below and edge.target in above:
+                return edge
+            if edge.mark is Mark.CIRCLE and edge.target in below and edge.source in above:
+                return edge
+        elif edge.mark is Mark.BIDIRECTED and edge.source != edge.target:
+            for end, other in ((edge.target, edge.source), (edge.source, edge.target)):
+                # the other end may be later than this one only in the first case
+                far = edge.lag if end == edge.target else -edge.lag
+                if end in below and end in above and _confounds(graph, other, far, end):
+                    return edge
     return None
+
+
+def _confounds(graph: CausalGraph, spouse: str, lag: int, end: str) -> bool:
+    """Whether a variable ``lag`` rows before ``end`` is, or acts on, a cause in ``end``'s law."""
+    wanted = {(name, back) for name, back in graph.parents(end) if back <= lag}
+    seen: set[tuple[str, int]] = set()
+    while wanted:
+        node = wanted.pop()
+        if node == (spouse, lag):
+            return True
+        seen.add(node)
+        name, back = node
+        more = {(n, back + k) for n, k in graph.parents(name) if back + k <= lag}
+        wanted |= more - seen
+    return False
 
 
 def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str] | None:

@@ -90,6 +90,12 @@ class World(ABC):
                 rows[:, i] = rng.uniform(*variable.bounds, size=len(rows))
         return rows
 
+    def disturb(
+        self, noise: Float[np.ndarray, "episodes rows variables"], *, seed: int
+    ) -> Float[np.ndarray, "episodes rows variables"]:
+        """The noise of a recording: as drawn, where no unobserved cause moves two variables."""
+        return noise
+
     def next(
         self,
         before: Rows,
@@ -106,17 +112,24 @@ class World(ABC):
         return row
 
     def record(
-        self, episodes: int, steps: int, *, seed: int = 0, policy: Policy = Policy.RANDOMISED
+        self, episodes: int, steps: int, *, seed: int = 0, policy: Policy | None = None
     ) -> Recording:
-        """``episodes`` episodes of ``steps`` transitions under random actions, with their noise."""
+        """``episodes`` episodes of ``steps`` transitions and their noise, under the world's policy.
+
+        ``policy`` is what the log says of how actions were chosen; None takes the schema's word
+        where there are actions.
+        """
         rng = np.random.default_rng(seed)
         row = self.act(rng, self.start(rng, episodes))
         noise = rng.uniform(size=(episodes, steps + 1, len(self.schema)))
+        noise = self.disturb(noise, seed=seed)
         rows = [row]
         for t in range(steps):
             row = self.act(rng, self.next(row, noise[:, t + 1]))
             rows.append(row)
-        return Recording(self._log(np.stack(rows, 1), policy), noise)
+        acts = bool(self.schema.of(Role.ACTION))
+        said = policy or (self.schema.policy if acts else Policy.RANDOMISED)
+        return Recording(self._log(np.stack(rows, 1), said), noise)
 
     def collect(self, episodes: int, steps: int, *, seed: int = 0) -> Trajectories:
         """The log of ``record`` alone."""
