@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from doworld.data import Trajectories as Trajectories
     from doworld.data import Variable as Variable
     from doworld.data.files import read as read
+    from doworld.discover import PC as PC
+    from doworld.discover import Altered as Altered
+    from doworld.discover import BestOrder as BestOrder
+    from doworld.discover import Interventions as Interventions
+    from doworld.discover import Replaced as Replaced
+    from doworld.discover import acted_on as acted_on
+    from doworld.discover import detect_changes as detect_changes
     from doworld.discover import discover as discover
+    from doworld.discover import localise_change as localise_change
     from doworld.graph import CausalGraph as CausalGraph
     from doworld.graph import Chance as Chance
     from doworld.graph import Edge as Edge
@@ -58,7 +66,8 @@ _HOMES = {
     "doworld._core.errors": "DoworldError DoworldWarning",
     "doworld.data": "Episode Kind Policy Role Schema Trajectories Variable",
     "doworld.data.files": "read",
-    "doworld.discover": "discover",
+    "doworld.discover": "Altered BestOrder Interventions PC Replaced acted_on detect_changes "
+    "discover localise_change",
     "doworld.graph": "CausalGraph Chance Edge Mark Prior",
     "doworld.graph.falsify": "falsify",
     "doworld.infer": "evaluate",

@@ -93,6 +93,9 @@ class Falsification:
             return f"{few}, and {beside}: it is no better than a graph drawn by lot."
         return f"{few}, and only {beside}: it knows something of this log."
 
+    def __str__(self) -> str:
+        return f"{self.verdict.value}: {self.why}"
+
     def to_dict(self) -> dict:
         """Plain data for JSON."""
         return {
