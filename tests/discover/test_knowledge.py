@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 from logs import linear_world, make_log, pairs
 
-from doworld._core.errors import GraphError
+from doworld._core.errors import DoworldWarning, GraphError, SchemaError
 from doworld.data import Trajectories
-from doworld.discover import discover
+from doworld.discover import PC, BestOrder, discover
 from doworld.discover.conflicts import power_of
 from doworld.graph import CausalGraph, Chance, Disagreement, Mark, Prior, Question
 
@@ -224,3 +224,62 @@ def test_knowledge_as_plain_data():
     for bad in ({"wanted": []}, {"required": ["ab"]}, {"required": [["a"]]}, ["a"]):
         with pytest.raises(GraphError):
             Prior.from_dict(bad)
+
+
+def test_a_cause_that_is_the_environment_keeps_its_edges_and_is_named():
+    rng = np.random.default_rng(0)
+    drug = rng.integers(0, 2, 400)
+    well = rng.random(400) < np.where(drug, 0.8, 0.3)
+    frame = pl.DataFrame({"well": well, "drug": drug == 1, "arm": np.where(drug, "x", "y")})
+    log = Trajectories.from_frame(frame, state=["well"], action=["drug"], environment="arm")
+    graph = discover(log)
+    assert {(e.source, e.target) for e in graph.edges()} == {("well", "drug")}
+    assert any(f.variable == "drug" and "environment" in f.note for f in graph.unidentified)
+
+
+@pytest.mark.parametrize("pair", [("x", "y2"), ("y", "y2", 0)])
+def test_an_edge_to_a_copy_may_be_required(pair):
+    rng = np.random.default_rng(0)
+    x = np.zeros((600, 2))
+    for t in range(599):
+        x[t + 1] = 0.5 * x[t] + [0.0, 0.8 * x[t, 0]] + rng.standard_normal(2)
+    frame = pl.DataFrame({"x": x[:, 0], "y": x[:, 1], "y2": 2 * x[:, 1] + 1, "t": range(600)})
+    log = Trajectories.from_frame(frame, state=["x", "y", "y2"], time="t")
+    with pytest.warns(DoworldWarning, match="linear function"):
+        graph = discover(log, prior=Prior(required=(pair,)), max_lag=1)
+    lag = pair[2] if len(pair) == 3 else 1
+    assert (pair[0], pair[1], lag) in {(e.source, e.target, e.lag) for e in graph.edges()}
+
+
+@pytest.mark.parametrize("method", [PC(), BestOrder(smooth=True)])
+def test_what_cannot_rule_out_unobserved_causes_says_so(method):
+    rng = np.random.default_rng(0)
+    z, w = rng.standard_normal((2, 400))
+    frame = pl.DataFrame({"z": z, "w": w, "y": z + w + rng.standard_normal(400)})
+    log = Trajectories.from_frame(frame, state=frame.columns)
+    marks = {e.mark for e in discover(log, latent=True).edges()}
+    assert marks == {Mark.PARTIAL}
+    with pytest.raises(SchemaError, match="latent=True"):
+        discover(log, latent=True, method=method)
+
+
+def test_of_a_required_set_an_edge_is_chosen_that_can_be():
+    rng = np.random.default_rng(0)
+    c = rng.standard_normal(400)
+    x = c + rng.standard_normal(400)
+    frame = pl.DataFrame({"x": x, "c": c, "y": rng.standard_normal(400)})
+    log = Trajectories.from_frame(frame, state=["x", "y"], context=["c"])
+    prior = Prior(groups=(("x",), ("c", "y")), required=((("x",), ("c", "y")),))
+    assert ("x", "y") in {(e.source, e.target) for e in discover(log, prior=prior).edges()}
+
+
+def test_a_belief_directs_nothing_and_lines_with_normal_noise_stay_open():
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        a = rng.standard_normal(500)
+        frame = pl.DataFrame({"a": a, "b": a + rng.standard_normal(500)})
+        log = Trajectories.from_frame(frame, state=["a", "b"])
+        for pair in (("a", "b"), ("b", "a")):
+            prior = Prior(probabilities={pair: 0.98})
+            (edge,) = discover(log, prior=prior, method=BestOrder(smooth=True)).edges()
+            assert edge.mark is Mark.UNDIRECTED

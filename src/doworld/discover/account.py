@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from doworld._core.budget import Budget, Seconds
-from doworld.data import Trajectories
+from doworld._core.errors import GraphError
+from doworld.data import Policy, Role, Trajectories
 from doworld.discover.facts import Seen, facts_of
 from doworld.discover.rules import choices
 from doworld.discover.samples import columns_of
@@ -63,10 +64,27 @@ def required_anew(graph: CausalGraph, log: Trajectories, prior: Prior) -> Prior 
             continue
         default = 0 if static else 1
         full = [(p[0], p[1], p[2] if len(p) == 3 else default) for p in pairs]
-        free = [p for p in full if prior.allows(*p) and p not in prior.required]
+        free = [p for p in full if _possible(p, log, prior) and p not in prior.required]
         if free:
             more.append(max(free, key=lambda p: _correlation(log, *p)))
     return prior.with_required(more) if more else None
+
+
+def _possible(pair: tuple[str, str, int], log: Trajectories, prior: Prior) -> bool:
+    """Whether roles, the prior and the edges that it requires leave room for an edge."""
+    source, target, lag = pair
+    schema = log.schema
+    given = schema[target].role is Role.CONTEXT or (
+        schema[target].role is Role.ACTION and schema.policy is Policy.RANDOMISED
+    )
+    last = lag == 0 and schema[source].role is Role.REWARD
+    if given or last or not prior.allows(*pair):
+        return False
+    try:
+        prior.with_required([pair]).check(schema.names, static=schema.static)
+    except GraphError:
+        return False
+    return True
 
 
 def _correlation(log: Trajectories, source: str, target: str, lag: int) -> float:

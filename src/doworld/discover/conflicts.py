@@ -91,7 +91,7 @@ def doubts_to_conflicts(
 def _note(kind: Disagreement, d: Doubt, power: float) -> str:
     when = f"(t-{d.lag})" if d.lag else "(t)"
     edge = f"{d.source}{when} → {d.target}(t)"
-    said = f"p = {d.p_value:.2g}, partial correlation {d.effect:.2f}, {d.rows} rows"
+    said = f"p = {d.p_value:.2g}, correlation given the rest {d.effect:.2f}, {d.rows} rows"
     if kind is Disagreement.UNSEEN:
         return (
             f"{edge} is required, but the data show nothing of it ({said}; a partial correlation "

@@ -89,6 +89,11 @@ class PC:
                 "PC asks for independence alone and has no use for interventions. Leave them out, "
                 "or leave method out."
             )
+        if task.latent is True:
+            raise SchemaError(
+                "PC takes all common causes as logged, so latent=True does not go with it. Leave "
+                "method out, or use method=BestOrder()."
+            )
         log, prior, fdr = task.log, task.prior, task.fdr
         table = table_of(log, task.names)
         limits = constraints_of(table, log.schema, prior)
@@ -102,7 +107,7 @@ class PC:
         return StaticGraph(
             edges=(*kept, *copy_edges(table, log.schema, prior)),
             doubtful=doubtful,
-            notes=_notes(self, asked, conflicts, cut, fdr),
+            notes=(*_notes(self, asked, conflicts, cut, fdr), *_unused(task)),
             unidentified=tuple(copied(table)),
             tests=pairs(limits),
             cut=cut,
@@ -221,6 +226,16 @@ def likely(p: float) -> float:
     if p >= np.exp(-1):
         return 0.5
     return 1.0 if p <= 0 else float(1 / (1 - np.e * p * np.log(p)))
+
+
+def _unused(task: StaticTask) -> list[str]:
+    """What PC was told and has no use for."""
+    notes = []
+    if len(np.unique(task.log.environment)) > 1:
+        notes.append("PC took the rows of all environments as of one; what they share may link.")
+    if task.prior.chances:
+        notes.append("PC has no use for the probabilities of the prior, which were left aside.")
+    return notes
 
 
 def _notes(method: PC, asked: Asked, conflicts: int, cut: float, fdr: float) -> tuple[str, ...]:

@@ -83,14 +83,18 @@ def copied_edges(
     copies: Sequence[tuple[str, str]], edges: Sequence[Edge], prior: Prior, rows: int
 ) -> list[Edge]:
     """The edges of copies: an open one to the original, and from earlier rows all of its causes."""
-    out = []
+    out: list[Edge] = []
+    known = {(e.source, e.target, e.lag) for e in edges}
+    known |= {(e.target, e.source, 0) for e in edges if e.lag == 0}
     for copy, kept in copies:
         proof = Evidence(TEST, np.nan, np.nan, rows)
-        if prior.allows(kept, copy, 0) and prior.allows(copy, kept, 0):
+        either = prior.allows(kept, copy, 0) and prior.allows(copy, kept, 0)
+        if either and (kept, copy, 0) not in known:
             out.append(Edge(kept, copy, 0, Mark.UNDIRECTED, 1.0, 1.0, proof))
         for e in edges:
             directed = e.mark is Mark.DIRECTED and e.target == kept and e.lag > 0
-            if directed and prior.allows(e.source, copy, e.lag):
+            new = (e.source, copy, e.lag) not in known
+            if directed and new and prior.allows(e.source, copy, e.lag):
                 own = e.evidence or proof
                 said = f"found of {kept}, whose copy {copy} is"
                 out.append(replace(e, target=copy, evidence=replace(own, note=said)))

@@ -178,7 +178,10 @@ def _static(
     check_count(len(rows), task.log, 0)
     task.forbid((*task.usable.unidentified, *part.unidentified))
     task.notes.extend(part.notes)
-    choice = Suited(method) if method else suited(part.log, part.names)
+    check_interventions(part.log, interventions)
+    if interventions is not None and len(np.unique(part.log.environment)) < 2:
+        task.notes.append("interventions were not used: one environment is left to look at.")
+    choice = Suited(method) if method else suited(part.log, part.names, latent=task.latent)
     task.notes.extend(choice.notes)
     asked = StaticTask(
         part.log,

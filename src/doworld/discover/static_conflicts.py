@@ -8,8 +8,9 @@ from jaxtyping import Bool
 
 from doworld._core.budget import Budget
 from doworld.discover.conflicts import Doubt, doubts_to_conflicts
+from doworld.discover.observed import Observed
 from doworld.discover.permutation import Constraints, Ordered, search
-from doworld.discover.scores import Score, Strength
+from doworld.discover.scores import GaussianScore, Score, Strength
 from doworld.graph import Conflict, Disagreement, Prior
 from doworld.graph.equivalence import equivalence_class
 
@@ -48,6 +49,8 @@ def static_conflicts(
             continue  # one test speaks for both directions
         test, given = _again(score, ordered, i, j, rate)
         p, effect = test.p_value, test.effect
+        if not isinstance(score, GaussianScore | Observed):  # a share, of which the root compares
+            effect = float(np.sqrt(max(effect, 0.0)))
         doubts.append(Doubt(a, b, 0, p, effect, test.rows or rows, given.bit_count()))
     kept = doubts_to_conflicts(doubts, prior, rate=rate, static=True)
     if budget.over():

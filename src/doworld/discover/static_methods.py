@@ -50,11 +50,14 @@ class Suited:
     notes: tuple[str, ...] = ()
 
 
-def suited(log: Trajectories, names: Sequence[str]) -> Suited:
+def suited(log: Trajectories, names: Sequence[str], *, latent: bool | None = None) -> Suited:
     """The method for a table that is not told one: by lines, unless it shows bends.
 
-    Environments are compared by lines, and rows with holes are completed by lines.
+    Environments are compared by lines, rows with holes are completed by lines, and unobserved
+    causes that are not ruled out (``latent`` True) are looked for by lines.
     """
+    if latent is True:
+        return Suited(BestOrder())
     kinds = [log.schema[n].kind for n in names]
     if Kind.CATEGORICAL in kinds or all(k is Kind.BINARY for k in kinds):
         return Suited(BestOrder())

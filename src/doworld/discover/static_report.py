@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from doworld._core.errors import SchemaError
 from doworld.data import Schema
 from doworld.discover.additive import AdditiveScore
 from doworld.discover.comparable import without
@@ -27,8 +28,6 @@ DOUBTFUL = 0.05
 LIKELY = 0.5
 AGREED = 0.75
 """Share of resamples that must point an edge one way."""
-CERTAIN = 0.95
-"""The same where only the form of the noise, not independence, tells the way."""
 NOISE_FREE = 1e-7
 LINEAR = "partial correlation given the other parents; effect: standardised coefficient"
 SMOOTH = "nonlinear regression on the other parents (F); effect: share of variance it explains"
@@ -94,12 +93,29 @@ def reported(found: Found, task: StaticTask) -> StaticGraph:
         edges=without((*edges, *copy_edges(table, found.schema, task.prior)), place),
         doubtful=without(doubtful, place),
         notes=(*_notes(found, task.fdr), *notes),
-        unidentified=tuple(f for f in facts if place not in (f.variable, *f.others)),
+        unidentified=(
+            *(f for f in facts if place not in (f.variable, *f.others)),
+            *_is_place(table, place),
+        ),
         conflicts=tuple(c for c in conflicts if place not in (c.source, c.target)),
         tests=pairs(found.limits),
         skipped=int(np.triu(free | free.T, 1).sum()) - pairs(found.limits),
         cut=found.cut,
     )
+
+
+def _is_place(table: Table, place: str) -> list[Unidentified]:
+    """What a variable that says the same as the environment forbids."""
+    return [
+        Unidentified(
+            kept,
+            Reason.NEARLY,
+            f"{kept!r} says the same as the environment in every row: what is found of it may be "
+            "the doing of anything else that differs there. Log environments in which it varies.",
+        )
+        for copy, kept in table.copies
+        if copy == place
+    ]
 
 
 def _hidden(
@@ -108,12 +124,18 @@ def _hidden(
     """The edges with marks of unobserved causes, and what they or cycles forbid.
 
     Only of one environment and complete rows, by lines or levels: other scores compare more than
-    independence.
+    independence. Raises ``SchemaError`` where they are asked for all the same.
     """
     score, names = found.score, found.table.names
     plain = isinstance(score, GaussianScore | MultinomialScore) and not task.place
+    if not plain and task.latent is True:
+        raise SchemaError(
+            "latent=True takes a table of one environment with complete rows, by lines or levels. "
+            "Ask of one environment, fill the gaps, or use method=BestOrder()."
+        )
     if not plain:
-        return edges, [], []
+        said = "unobserved common causes were not looked for: the search compares more than "
+        return edges, [said + "independence here, or rows have gaps."], []
     notes, facts = list[str](), list[Unidentified]()
     whole = task.latent is True
     if task.latent is not False:
@@ -132,8 +154,6 @@ def _edges(found: Found) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
     """The edges that passed and are likely, and the others that resamples show."""
     agreed = (found.points >= AGREED) | found.known
     directed = found.sure & agreed
-    if isinstance(found.score, AdditiveScore):
-        directed |= found.dag & (found.points >= CERTAIN)
     kept: list[Edge] = []
     doubtful: list[Edge] = []
     required = found.limits.required

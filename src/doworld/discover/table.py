@@ -78,16 +78,17 @@ def rows_of(
     return values[whole], None
 
 
-def table_of(log: Trajectories, names: Sequence[str]) -> Table:
+def table_of(log: Trajectories, names: Sequence[str], *, last: str = "") -> Table:
     """The table of ``names``; of columns with the same content one stays, a state before others.
 
     The order of the columns and the names given to them do not matter: the content sorts them.
+    ``last`` is the first to go.
     """
     values, holes = rows_of(log, names)
     kinds = [log.schema[n].kind for n in names]
     marks = [_signature(x, k) for x, k in zip(values.T, kinds, strict=True)]
     order = sorted(range(len(names)), key=lambda i: (marks[i], names[i]))
-    ranked = sorted(order, key=lambda i: RANK[log.schema[names[i]].role])
+    ranked = sorted(order, key=lambda i: (names[i] == last, RANK[log.schema[names[i]].role]))
     twin = _twins(values[:, ranked], [kinds[i] for i in ranked])
     copies = {ranked[k]: ranked[t] for k, t in enumerate(twin) if t != k}
     kept = [i for i in order if i not in copies]
