@@ -8,6 +8,7 @@ from doworld._core.errors import MissingExtraError, QueryError, SchemaError
 from doworld.data import Kind, Role, Variable
 from doworld.worlds.chemical import Chemical
 from doworld.worlds.crafting import Crafting
+from doworld.worlds.magnetic import Magnetic
 from doworld.worlds.world import World
 
 if TYPE_CHECKING:
@@ -195,6 +196,22 @@ def chemical(
         graph, local=local, objects=objects, colours=colours, nuisance=nuisance, seed=seed
     )
     return WorldEnv(world, steps=steps, dense=dense, render_mode=render_mode)
+
+
+def magnetic(
+    *,
+    red: float = 0.5,
+    box: float = 1.0,
+    steps: int = 50,
+    dense: bool = False,
+    render_mode: str | None = None,
+) -> WorldEnv:
+    """The ball and the box that draws it where both are red.
+
+    >>> list(magnetic().action_space)
+    ['push_x', 'push_y']
+    """
+    return WorldEnv(Magnetic(red=red, box=box), steps=steps, dense=dense, render_mode=render_mode)
 
 
 def crafting(

@@ -27,6 +27,7 @@ ENVIRONMENTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
         "chemical",
         {"graph": "full", "local": "chain", "objects": 10},
     ),
+    "doworld/Magnetic-v0": ("magnetic", {}),
     "doworld/Crafting-v0": ("crafting", {}),
     "doworld/CraftingRewired-v0": ("crafting", {"rewired": 0}),
 }
