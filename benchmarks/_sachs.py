@@ -1,9 +1,6 @@
 """Flow cytometry in nine conditions: what interventions, known or not, add to the graph."""
 
 import json
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +10,7 @@ import numpy as np
 import polars as pl
 
 import doworld as dw
+from _beside import LIMIT, ask
 from _table import Row, data_folder
 from doworld.discover import Interventions, Replaced
 
@@ -31,7 +29,6 @@ ACTED = {
 LEVELS = (1e-5, 1e-3)
 """Of the tests of IGSP."""
 TOLD = " (targets told)"
-LIMIT = 900
 
 
 @dataclass(frozen=True)
@@ -137,27 +134,12 @@ def _peer(
         "targets": targets,
         "level": level,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "task.json"
-        file.write_text(json.dumps(task))
-        script = str(Path(__file__).with_name("_interventional_peers.py"))
-        try:
-            done = subprocess.run(
-                [python, script, method, str(file)],
-                capture_output=True,
-                text=True,
-                timeout=LIMIT,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return f"no answer within {LIMIT} s"
-    if done.returncode:
-        print(f"{method} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-        return "failed"
-    answer = json.loads(done.stdout.splitlines()[-1])
-    if answer.get("absent"):
+    found = ask(python, "_interventional_peers.py", [method], [json.dumps(task)])
+    if not found:
+        return f"failed, or no answer within {LIMIT} s"
+    if "absent" in found[-1]:
         return "peer not installed"
-    return cells.match(answer["edges"], answer["seconds"])
+    return cells.match(found[-1]["edges"], found[-1]["seconds"])
 
 
 def sachs_rows(cells: Cells, seeds: int, python: str, pooled: dict[str, dict | None]) -> list[Row]:

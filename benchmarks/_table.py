@@ -2,8 +2,9 @@
 
 import json
 import os
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Row:
-    """One number of a benchmark."""
+    """One number of a benchmark; ``part`` and ``code`` say which part of which code printed it."""
 
     what: str
     asked: str
@@ -20,6 +21,8 @@ class Row:
     beside: dict[str, str] = field(default_factory=dict)
     seeds: int = 1
     note: str = ""
+    part: str = ""
+    code: str = ""
 
 
 def data_folder() -> Path:
@@ -40,6 +43,43 @@ def interval(values: Iterable[float]) -> tuple[float, float]:
         return float(array.mean()), float("nan")
     half = t.ppf(0.975, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array))
     return float(array.mean()), float(half)
+
+
+def parts(
+    title: str,
+    every: Mapping[str, Callable[[], list[Row]]],
+    wanted: Sequence[str],
+    json_file: Path,
+    *,
+    settings: str = "",
+    resume: bool = False,
+) -> None:
+    """Runs the wanted parts, or all, and after each prints and stores the whole table.
+
+    With some wanted, the stored rows of the others stay; with ``resume`` also those of parts that
+    this very code has run with the same settings.
+    """
+    code = f"{_commit()} {settings}".strip()
+    stored = load(json_file) if wanted or resume else []
+    done = {r.part for r in stored if r.code == code} if resume and "dirty" not in code else set()
+    rows = [r for r in stored if r.part in done or (wanted and r.part not in wanted)]
+    for name in wanted or every:
+        if name in done:
+            continue
+        rows += [replace(r, part=name, code=code) for r in every[name]()]
+        order = list(every)
+        rows.sort(key=lambda r: order.index(r.part) if r.part in order else len(order))
+        show(title, rows, json_file)
+
+
+def _commit() -> str:
+    """The commit of the code, with a mark where it was changed since."""
+    here = str(Path(__file__).parent)
+    command = ["git", "-C", here, "describe", "--always", "--dirty"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "dirty"
 
 
 def load(json_file: Path) -> list[Row]:

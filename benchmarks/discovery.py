@@ -1,6 +1,7 @@
 """Causal discovery against worlds whose graph is known, and beside its peers in the same run.
 
     doworld bench discovery [PART …] [--json FILE] [--seeds N] [--peers PYTHON] [--worlds N]
+                            [--resume]
 
 chemical: objects that colour each other, 20,000 random transitions. ood: predictions there where
 colours that are no parents are replaced. local: the same where fewer objects act in some states.
@@ -14,23 +15,22 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import doworld as dw
-from _table import Row, interval, load, show
+from _beside import ask, table_text
+from _table import Row, interval, parts
 from doworld.worlds.chemical import Chemical
 from doworld.worlds.random import Form, RandomWorld
 
 GRAPHS = ("chain", "collider", "full", "jungle")
-LIMIT = 900
-"""Seconds after which a peer is stopped."""
 
 
 def spread(values: list[float], digits: int = 3) -> str:
@@ -117,25 +117,11 @@ def ood(options: argparse.Namespace) -> list[Row]:
 
 
 def peer(python: str | None, method: str, table: np.ndarray, lag: int) -> dict | None:
-    """What a peer found and its CPU seconds; None where it is absent or too slow."""
+    """What a peer found and its CPU seconds; None where it is absent, fails or is too slow."""
     if python is None:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "table.csv"
-        names = ",".join(f"x{i}" for i in range(table.shape[1]))
-        np.savetxt(file, table, delimiter=",", header=names, comments="", fmt="%.12g")
-        script = str(Path(__file__).with_name("_series_peers.py"))
-        command = [python, script, method, str(file), str(lag)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=LIMIT, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return None
-    answer = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"absent": True}
-    if done.returncode:
-        print(f"{method} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-    return None if "absent" in answer else answer
+    found = ask(python, "_series_peers.py", [method], [table_text(table)], [str(lag)])
+    return None if not found or "absent" in found[-1] else found[-1]
 
 
 def series(options: argparse.Namespace) -> list[Row]:
@@ -152,13 +138,16 @@ def textbook() -> Row:
     from scipy import stats
 
     from doworld.discover.linear import partial_tests
+    from doworld.discover.standard import Standardised
     from doworld.discover.units import units_of
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1000, 40)) @ rng.normal(size=(40, 40))
     y = x[:, :10] * 0.1 + rng.normal(size=(1000, 10))
     x, y = x - x.mean(0), y - y.mean(0)
-    ours = partial_tests(x, y, units_of(np.zeros(1000, np.int64), seed=0), np.zeros(40, bool))
+    ours = partial_tests(
+        Standardised(x), y, units_of(np.zeros(1000, np.int64), seed=0), np.zeros(40, bool)
+    )
     t = np.sqrt(ours.gain / (1 - ours.gain) * ours.freedom)
     p = 2 * stats.t.sf(t, ours.freedom)
     worst = 0.0
@@ -381,14 +370,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--worlds", type=int, default=200, help="of the rate of false edges")
     parser.add_argument("--peers", help="the interpreter that holds the peers")
+    parser.add_argument("--resume", action="store_true", help="leave out what this code has run")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows: list[Row] = []
-    stored = load(options.json) if options.which else []
-    for name in options.which or PARTS:
-        rows += PARTS[name](options)
-        new = {row.what for row in rows}
-        show("Discovery", [*(r for r in stored if r.what not in new), *rows], options.json)
+    every = {name: partial(part, options) for name, part in PARTS.items()}
+    settings = f"--seeds {options.seeds} --worlds {options.worlds}"
+    parts("Discovery", every, options.which, options.json, settings=settings, resume=options.resume)
 
 
 if __name__ == "__main__":

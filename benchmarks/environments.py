@@ -10,10 +10,6 @@ PYTHON is an interpreter that has causal-learn; without one its columns say "pee
 """
 
 import argparse
-import json
-import os
-import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from _beside import ask, table_text
 from _table import Row, show
 from doworld.data import Trajectories
 from doworld.discover.environments import changed_mechanisms
@@ -72,19 +69,16 @@ def cdnod(peers: str | None, test: str, logs: Sequence[Trajectories]) -> list[di
     """causal-learn's answers about each log; empty without it."""
     if peers is None:
         return []
-    script = Path(__file__).with_name("_cdnod.py")
-    with tempfile.TemporaryDirectory() as folder:
-        files = []
-        for i, log in enumerate(logs):
-            place = log.environment[log.episode_of_row]
-            files.append(str(Path(folder) / f"{i}.csv"))
-            header = ",".join((*log.schema.names, "environment"))
-            np.savetxt(files[-1], np.c_[log.values, place], delimiter=",", header=header)
-        call = [peers, str(script), test, str(PEER_LEVEL), *files]
-        env = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(call, capture_output=True, text=True, check=True, env=env)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    return [] if any("absent" in a for a in answers) else answers
+    given = [
+        table_text(
+            np.c_[log.values, log.environment[log.episode_of_row]],
+            (*log.schema.names, "environment"),
+        )
+        for log in logs
+    ]
+    told = [test, str(PEER_LEVEL)]
+    answers = ask(peers, "_cdnod.py", told, given, seconds=None, threads=1)
+    return [] if not answers or "absent" in answers[-1] else answers
 
 
 def finetti(worlds: int, peers: str | None) -> list[Row]:

@@ -11,17 +11,14 @@ moves.
 """
 
 import argparse
-import json
 import shutil
-import subprocess
-import sys
-import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 
 import doworld as dw
+from _beside import ask, table_text
 from _table import Row, data_folder, show
 from doworld.data import Schema, Trajectories, Variable
 from doworld.graph import Reason
@@ -86,25 +83,12 @@ def bidirected(graph: dw.CausalGraph) -> Pairs:
 
 def peer_pairs(python: str, table: np.ndarray) -> Pairs | None:
     """The ``<->`` of causal-learn's FCI; None where it is absent or too slow."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "table.csv"
-        header = ",".join(f"x{i}" for i in range(table.shape[1]))
-        np.savetxt(file, table, delimiter=",", header=header, comments="", fmt="%.12g")
-        script = str(Path(__file__).with_name("_peers.py"))
-        command = [python, script, "causal-learn-fci", str(file), "continuous"]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=LIMIT, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return None
-    if done.returncode:
-        print(f"FCI failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
+    given = [table_text(table)]
+    found = ask(python, "_peers.py", ["causal-learn-fci"], given, ["continuous"], seconds=LIMIT)
+    if not found or "absent" in found[-1]:
         return None
-    answer = json.loads(done.stdout.splitlines()[-1])
-    if answer.get("absent"):
-        return None
-    return {frozenset((f"x{i}", f"x{j}")) for i, j, mark in answer["edges"] if mark == "<->"}
+    edges = found[-1]["edges"]
+    return {frozenset((f"x{i}", f"x{j}")) for i, j, mark in edges if mark == "<->"}
 
 
 def counted(found: Iterable[tuple[Pairs | None, Pairs]]) -> str:

@@ -1,6 +1,6 @@
 """The spine's whole table by one command: what was asked beside what was reached.
 
-    python benchmarks/spine.py [PART …] [--quick] [--json FILE]
+    python benchmarks/spine.py [PART …] [--quick] [--json FILE] [--resume]
 
 tour: the tour's checks over seeds. speed: rollouts against the matrix-product peak. control:
 CartPole and Pendulum from random transitions. drone, tclab, hvac, hvac-lead: real logs held out,
@@ -10,6 +10,8 @@ alone replace their own rows of a stored table.
 """
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ import control
 import intervals
 import real_logs
 import rollout
-from _table import Row, interval, load, show
+from _table import Row, interval, parts
 from doworld._core.devices import prepare
 from doworld.session.tour import Check
 from doworld.session.tour import run as run_tour
@@ -92,29 +94,29 @@ def speed(quick: bool) -> list[Row]:
     return rows
 
 
+PARTS: dict[str, Callable[[bool], list[Row]]] = {
+    "tour": tour,
+    "speed": speed,
+    "control": controls,
+    "drone": lambda quick: real_logs.drone(1 if quick else 3),
+    "tclab": lambda quick: real_logs.tclab(1 if quick else 3),
+    "coverage": covers,
+    "hvac": lambda quick: real_logs.hvac(1, lead=False),
+    "hvac-lead": lambda quick: real_logs.hvac(1, lead=True),
+}
+
+
 def main() -> None:
-    parts = {
-        "tour": tour,
-        "speed": speed,
-        "control": controls,
-        "drone": lambda quick: real_logs.drone(1 if quick else 3),
-        "tclab": lambda quick: real_logs.tclab(1 if quick else 3),
-        "coverage": covers,
-        "hvac": lambda quick: real_logs.hvac(1, lead=False),
-        "hvac-lead": lambda quick: real_logs.hvac(1, lead=True),
-    }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("which", nargs="*", choices=[[], *parts], default=[])
+    parser.add_argument("which", nargs="*", choices=[[], *PARTS], default=[])
     parser.add_argument("--quick", action="store_true", help="one seed, few episodes")
     parser.add_argument("--json", type=Path, default=Path("results/spine.json"))
+    parser.add_argument("--resume", action="store_true", help="leave out what this code has run")
     options = parser.parse_args()
     prepare()
-    rows: list[Row] = []
-    stored = load(options.json) if options.which else []
-    for name in options.which or parts:
-        rows += parts[name](options.quick)
-        new = {row.what for row in rows}
-        show("The spine", [*(r for r in stored if r.what not in new), *rows], options.json)
+    every = {name: partial(part, options.quick) for name, part in PARTS.items()}
+    settings = "--quick" if options.quick else ""
+    parts("The spine", every, options.which, options.json, settings=settings, resume=options.resume)
 
 
 if __name__ == "__main__":

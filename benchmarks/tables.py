@@ -11,12 +11,9 @@ imports left out; ours include twenty resamples, and peers do not resample.
 """
 
 import argparse
-import json
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -26,13 +23,12 @@ import numpy as np
 import polars as pl
 
 import doworld as dw
+from _beside import LIMIT, ask, table_text
 from _sachs import Cells, sachs_rows
 from _table import Row, data_folder, show
 from doworld.graph.equivalence import equivalence_class
 
 NETWORKS = ("child", "insurance", "alarm")
-LIMIT = 900
-"""Seconds after which a peer is stopped."""
 
 
 @dataclass(frozen=True)
@@ -64,23 +60,9 @@ class Peers:
         return ["causal-learn-pc", "causal-learn-boss", *hill, *slow]
 
     def run(self, method: str, table: np.ndarray, kind: str) -> dict | None:
-        """What a peer found and how long it took; None where it is absent or too slow."""
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "table.csv"
-            names = ",".join(f"x{i}" for i in range(table.shape[1]))
-            np.savetxt(file, table, delimiter=",", header=names, comments="", fmt="%.12g")
-            script = str(Path(__file__).with_name("_peers.py"))
-            command = [self.python, script, method, str(file), kind]
-            try:
-                done = subprocess.run(
-                    command, capture_output=True, text=True, timeout=LIMIT, check=False
-                )
-            except subprocess.TimeoutExpired:
-                return None
-        if done.returncode:
-            print(f"{method} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
-            return None
-        return json.loads(done.stdout.splitlines()[-1])
+        """What a peer found and how long it took; None where it fails or is too slow."""
+        found = ask(self.python, "_peers.py", [method], [table_text(table)], [kind])
+        return found[-1] if found else None
 
 
 def scored(edges: list[tuple[int, int, str]], dag: np.ndarray, seconds: float) -> Score:

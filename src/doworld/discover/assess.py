@@ -133,7 +133,7 @@ def _linear(
         steady[list(c.columns)] = c.steady and part.units.episodes
     crowded = n <= DENSE * p + 2 or max(c.lag for c in part.candidates) > 1
     run = selected_tests if crowded else partial_tests
-    tests = run(part.inputs, increments, part.units, steady)
+    tests = run(part.standardised, increments, part.units, steady)
     where = np.ix_(kept, targets)
     if part.scalar:
         tests = _own_past(part, targets, tests, at)
@@ -155,7 +155,7 @@ def _own_past(
 ) -> PartialTests:
     """Moves from increments to levels: the own coefficient gains 1, standardised anew."""
     increments = part.increments(at)
-    spread = Standardised(increments).scale
+    spread = tests.spread
     wide = Standardised(part.outcomes).scale[at]
     effect = tests.coefficient * spread / wide
     score, statistic, p_value = tests.score.copy(), tests.statistic.copy(), tests.p_value.copy()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from doworld.data import Kind, Role, Trajectories
 from doworld.discover.missing import completed, enough_pairs
-from doworld.discover.standard import pieces
+from doworld.discover.standard import Standardised, pieces
 from doworld.discover.units import Units, units_of
 
 ENOUGH_COMPLETE = 0.8
@@ -74,6 +75,11 @@ class Block:
         return all(len(c.columns) == 1 for c in self.candidates) and all(
             len(t.columns) == 1 for t in self.targets
         )
+
+    @cached_property
+    def standardised(self) -> Standardised:
+        """The inputs' standardised columns."""
+        return Standardised(self.inputs)
 
     def increments(self, outcomes: Sequence[int]) -> "Increments":
         """What is modelled of these outcomes."""

@@ -21,7 +21,8 @@ class PartialTests:
 
     ``coefficient`` is standardised; ``score`` is the standard-normal equivalent of ``statistic``;
     ``residual`` is what the columns leave of the standardised outcomes; ``precision`` is the
-    inverse of the columns' correlation matrix times the number of rows.
+    inverse of the columns' correlation matrix times the number of rows; ``spread`` holds the
+    outcomes' standard deviations.
     """
 
     coefficient: Float[np.ndarray, "columns outcomes"]
@@ -32,6 +33,7 @@ class PartialTests:
     influence: Float[np.ndarray, "units columns outcomes"]
     residual: Float[np.ndarray, "rows outcomes"]
     precision: Float[np.ndarray, "columns columns"]
+    spread: Float[np.ndarray, " outcomes"]
     freedom: int
 
 
@@ -41,7 +43,7 @@ def normal_score(p_value: np.ndarray | float, sign: np.ndarray | float) -> Any:
 
 
 def partial_tests(
-    inputs: Float[np.ndarray, "rows columns"],
+    x: Standardised,
     outcomes: Table,
     units: Units,
     steady: np.ndarray,
@@ -60,15 +62,15 @@ def partial_tests(
     columns, constant within episodes, get a variance from whole units instead of rows. Each unit's
     influence is kept where ``influences`` are wanted and not too many.
     """
-    x, y = Standardised(inputs), Standardised(outcomes)
-    n, p, q = *inputs.shape, outcomes.shape[1]
+    y = Standardised(outcomes)
+    n, p, q = *x.table.shape, outcomes.shape[1]
     with all_threads(n * p * q):
         products = sum((x.part(rows).T @ y.part(rows) for rows in x.pieces), np.zeros((p, q)))
         precision = np.linalg.inv(x.square())
         coefficient = precision @ products
         detailed = (influences or steady.any()) and units.count * p * q <= INFLUENCE_LIMIT
         residual, sums = _sums(x, y, coefficient, precision, units if detailed else None)
-    return _finish(coefficient, residual, precision, sums, steady)
+    return _finish(coefficient, residual, precision, sums, steady=steady, spread=y.scale)
 
 
 def _sums(
@@ -116,7 +118,9 @@ def _finish(
     residual: np.ndarray,
     precision: np.ndarray,
     sums: _Sums,
+    *,
     steady: np.ndarray,
+    spread: np.ndarray,
 ) -> PartialTests:
     """Statistics and p-values from the accumulated sums."""
     freedom = len(residual) - len(precision) - 1
@@ -146,5 +150,6 @@ def _finish(
         np.nan_to_num(scaled).astype(np.float32),
         residual,
         precision,
+        spread,
         freedom,
     )

@@ -139,7 +139,7 @@ def independent(
     The order is states, contexts, actions, then longer lags, so the state stays and the action
     that was computed from it goes: no log can tell their effects apart.
     """
-    columns = Standardised(block.inputs)
+    columns = block.standardised
     size = np.maximum(block.inputs.max(0), -block.inputs.min(0))
     constant = columns.scale <= 1e-12 * np.maximum(size, 1e-300)
     dependent = constant | _combinations(columns, ~constant)

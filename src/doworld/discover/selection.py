@@ -5,7 +5,7 @@ from jaxtyping import Float
 from scipy.special import stdtr
 
 from doworld.discover.linear import PartialTests, normal_score, partial_tests
-from doworld.discover.standard import Table, standardise
+from doworld.discover.standard import Standardised, Table, standardise
 from doworld.discover.units import Units
 
 __all__ = ["selected_tests"]
@@ -68,7 +68,7 @@ def _prune(square, product, rows: int, kept: list[int]) -> list[int]:
 
 
 def selected_tests(
-    inputs: Float[np.ndarray, "rows columns"],
+    inputs: Standardised,
     outcomes: Table,
     units: Units,
     steady: np.ndarray,
@@ -79,8 +79,8 @@ def selected_tests(
     2019); the parents hold the outcome's own past, so autocorrelation does not inflate the tests.
     Selected columns get the variance of ``partial_tests``, the others the classical one.
     """
-    x, _ = standardise(inputs)
-    y, _ = standardise(outcomes[:])
+    x = inputs.part(slice(None))
+    y, spread = standardise(outcomes[:])
     n, p = x.shape
     square, products = x.T @ x / n, x.T @ y / n
     shape = products.shape
@@ -91,7 +91,8 @@ def selected_tests(
         kept = select_parents(square, products[:, j], n, ENTRY_LEVEL)
         inner = None
         if kept:
-            inner = partial_tests(x[:, kept], y[:, [j]], units, steady[kept], influences=False)
+            own = Standardised(x[:, kept])
+            inner = partial_tests(own, y[:, [j]], units, steady[kept], influences=False)
         residual[:, j] = inner.residual[:, 0] if inner else y[:, j]
         beta, t, freedom = _outside(square, products[:, j], kept, n)
         coefficient[:, j], statistic[:, j] = beta, t
@@ -111,6 +112,7 @@ def selected_tests(
         influence=np.zeros((0, *shape), np.float32),
         residual=residual,
         precision=np.eye(p) / n,
+        spread=spread,
         freedom=n - 2,
     )
 

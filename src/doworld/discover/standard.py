@@ -54,22 +54,29 @@ class Standardised:
             squares += ((table[r] - self.mean) ** 2).sum(0)
         scale = np.sqrt(squares / rows)
         self.scale = np.where(scale > 0, scale, 1.0)
-        self._kept = (table[:] - self.mean) / self.scale if len(self.pieces) == 1 else None
+        self._kept: np.ndarray | None = None
+        self._square: np.ndarray | None = None
 
     def part(self, rows: slice) -> Float[np.ndarray, "part columns"]:
         """These rows; not to be written to."""
-        if self._kept is not None:
-            return self._kept[rows]
+        if len(self.pieces) == 1:
+            kept = self._kept
+            if kept is None:
+                kept = self._kept = (self.table[:] - self.mean) / self.scale
+            return kept[rows]
         out = self.table[rows] - self.mean
         out /= self.scale
         return out
 
     def square(self) -> Float[np.ndarray, "columns columns"]:
-        """XᵀX of the standardised columns X."""
+        """XᵀX of the standardised columns X; not to be written to."""
+        if self._square is not None:
+            return self._square
         rows, columns = self.table.shape
         out = np.zeros((columns, columns))
         with all_threads(rows * columns**2):
             for r in self.pieces:
                 part = self.part(r)
                 out += part.T @ part
+        self._square = out
         return out

@@ -143,3 +143,9 @@ class Columns:
         shown = np.argsort(-count, kind="stable")[1:]
         table = (codes[:, None] == shown).astype(float)
         return table - table.mean(0)
+
+    def features(self, column: int, rows: Rows) -> Float[np.ndarray, "kept features"]:
+        """A column as numbers: itself, scaled, or the indicators of its levels."""
+        if self.has_levels(column):
+            return self.indicators(column, rows)
+        return self.scaled(column, rows)[:, None]

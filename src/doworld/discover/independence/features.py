@@ -52,11 +52,10 @@ def given_features(
     parts: list[np.ndarray] = []
     raw: list[np.ndarray] = []
     for k in z:
-        levels = columns.has_levels(k)
-        x = columns.indicators(k, rows) if levels else columns.scaled(k, rows)[:, None]
+        x = columns.features(k, rows)
         raw.append(x)
         parts.append(x)
-        if not levels and len(np.unique(x)) > 2:
+        if not columns.has_levels(k) and len(np.unique(x)) > 2:
             parts += [waves(x, _quantiles(WAVES) / width) for width in WIDTHS]
     together = np.hstack(raw)
     if len(z) > 1 and joint:

@@ -89,11 +89,7 @@ def _given(columns: Columns, z: tuple[int, ...], rows: Rows) -> np.ndarray:
     """z itself, and a factor of the mean of Gaussian kernels of several widths."""
     if not z:
         return np.zeros((rows.count, 0))
-    parts = [
-        columns.indicators(k, rows) if columns.has_levels(k) else columns.scaled(k, rows)[:, None]
-        for k in z
-    ]
-    raw = np.hstack(parts)
+    raw = np.hstack([columns.features(k, rows) for k in z])
     return np.hstack([raw, factor(_Mean(WIDTHS), raw, min(GIVEN, rows.count))])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from doworld.discover.independence.columns import Columns, Rows
+from doworld.discover.independence.columns import Columns
 from doworld.discover.independence.verdict import Verdict
 
 __all__ = ["LikelihoodRatio"]
@@ -52,7 +52,7 @@ class _Bound:
     def test(self, x: int, y: int, z: Sequence[int] = ()) -> Verdict:
         """See ``TableTest``."""
         rows = self.columns.rows((x, y, *z))
-        parts = [self._numbers(k, rows) for k in (x, y, *self.columns.sorted(z))]
+        parts = [self.columns.features(k, rows) for k in (x, y, *self.columns.sorted(z))]
         a, b = parts[0].shape[1], parts[1].shape[1]
         given = np.hstack([np.ones((rows.count, 1)), *parts[2:]])
         both = np.hstack(parts[:2])
@@ -65,11 +65,6 @@ class _Bound:
         p = float(stats.chi2.sf(statistic, a * b)) if scale > 0 else 1.0
         effect = float(np.sqrt(-np.expm1(log_wilks)))
         return Verdict(statistic, p, rows.count, rows.dropped, effect)
-
-    def _numbers(self, column: int, rows: Rows) -> np.ndarray:
-        if self.columns.has_levels(column):
-            return self.columns.indicators(column, rows)
-        return self.columns.scaled(column, rows)[:, None]
 
 
 def _logdet(square: np.ndarray) -> float:

@@ -1,13 +1,10 @@
 """Nonlinear conditional independence by random Fourier features, nearly flat in the rows."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from doworld.discover.independence.columns import Columns
 from doworld.discover.independence.features import given_features, own_features
-from doworld.discover.independence.products import products
-from doworld.discover.independence.shared import Memory
-from doworld.discover.independence.verdict import Verdict
+from doworld.discover.independence.shared import Bound, Memory
 
 __all__ = ["RandomFeatures"]
 
@@ -47,26 +44,12 @@ class RandomFeatures:
         """What it is called in an edge's evidence."""
         return "random Fourier features; effect: root of the RV coefficient"
 
-    def on(self, columns: Columns) -> "_Bound":
+    def on(self, columns: Columns) -> Bound:
         """The test on a table."""
-        return _Bound(
+        return Bound(
             Memory(
                 columns,
                 lambda k, rows: own_features(columns, k, rows, self.frequencies, self.width),
                 lambda z, rows: given_features(columns, z, rows, self.joint, self.seed),
             )
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Bound:
-    memory: Memory
-
-    def test(self, x: int, y: int, z: Sequence[int] = ()) -> Verdict:
-        """See ``TableTest``."""
-        columns = self.memory.columns
-        rows = columns.rows((x, y, *z))
-        given = columns.sorted(z)
-        a, b = (self.memory.residuals(k, given, rows) for k in (x, y))
-        statistic, p, effect = products(a, b)
-        return Verdict(statistic, p, rows.count, rows.dropped, effect)

@@ -1,15 +1,12 @@
 """Independence of what learned regressions on z leave of x and y."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from doworld.discover.basis import build_basis
 from doworld.discover.independence.columns import Columns, Rows
-from doworld.discover.independence.products import products
-from doworld.discover.independence.shared import Memory
-from doworld.discover.independence.verdict import Verdict
+from doworld.discover.independence.shared import Bound, Memory
 
 __all__ = ["Regressions"]
 
@@ -46,33 +43,14 @@ class Regressions:
         """What it is called in an edge's evidence."""
         return "correlation of what regressions leave; effect: its size"
 
-    def on(self, columns: Columns) -> "_Bound":
+    def on(self, columns: Columns) -> Bound:
         """The test on a table."""
-
-        def raw(k: int, rows: Rows) -> np.ndarray:
-            if columns.has_levels(k):
-                return columns.indicators(k, rows)
-            return columns.scaled(k, rows)[:, None]
 
         def given(z: tuple[int, ...], rows: Rows) -> np.ndarray:
             if not z:
                 return np.zeros((rows.count, 0))
-            inputs = np.hstack([raw(k, rows) for k in z])
+            inputs = np.hstack([columns.features(k, rows) for k in z])
             most = min(self.terms, rows.count // ROWS_A_TERM)
             return build_basis(inputs, most).table[:, 1:]
 
-        return _Bound(Memory(columns, raw, given))
-
-
-@dataclass(frozen=True, eq=False)
-class _Bound:
-    memory: Memory
-
-    def test(self, x: int, y: int, z: Sequence[int] = ()) -> Verdict:
-        """See ``TableTest``."""
-        columns = self.memory.columns
-        rows = columns.rows((x, y, *z))
-        given = columns.sorted(z)
-        a, b = (self.memory.residuals(k, given, rows) for k in (x, y))
-        statistic, p, effect = products(a, b)
-        return Verdict(statistic, p, rows.count, rows.dropped, effect)
+        return Bound(Memory(columns, columns.features, given))

@@ -1,14 +1,16 @@
 """What the tests of one table share: smoothers of z, and what they leave of each column."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from doworld.discover.independence.columns import Columns, Rows
+from doworld.discover.independence.products import products
 from doworld.discover.independence.smoother import Residuals, Smoother
+from doworld.discover.independence.verdict import Verdict
 
-__all__ = ["Memory"]
+__all__ = ["Bound", "Memory"]
 
 Own = Callable[[int, Rows], np.ndarray]
 Given = Callable[[tuple[int, ...], Rows], np.ndarray]
@@ -54,3 +56,19 @@ class Memory:
         if known is None:
             known = self._smoothers[z, rows.key] = Smoother.of(self.given(z, rows))
         return known
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A test of what is left on one table (see ``products``)."""
+
+    memory: Memory
+
+    def test(self, x: int, y: int, z: Sequence[int] = ()) -> Verdict:
+        """See ``TableTest``."""
+        columns = self.memory.columns
+        rows = columns.rows((x, y, *z))
+        given = columns.sorted(z)
+        a, b = (self.memory.residuals(k, given, rows) for k in (x, y))
+        statistic, p, effect = products(a, b)
+        return Verdict(statistic, p, rows.count, rows.dropped, effect)
