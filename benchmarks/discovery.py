@@ -137,9 +137,9 @@ def textbook() -> Row:
     """Our partial correlations beside a regression a target, each solved by itself."""
     from scipy import stats
 
-    from doworld.discover.linear import partial_tests
-    from doworld.discover.standard import Standardised
-    from doworld.discover.units import units_of
+    from doworld.discover.numerics.standard import Standardised
+    from doworld.discover.numerics.units import units_of
+    from doworld.discover.time.linear import partial_tests
 
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1000, 40)) @ rng.normal(size=(40, 40))

@@ -20,9 +20,9 @@ import numpy as np
 from _beside import ask, table_text
 from _table import Row, show
 from doworld.data import Trajectories
-from doworld.discover.environments import changed_mechanisms
-from doworld.discover.exchangeable import exchangeable_pair
-from doworld.discover.invariant_parents import invariant_parents
+from doworld.discover.environments.exchangeable import exchangeable_pair
+from doworld.discover.environments.invariant_parents import invariant_parents
+from doworld.discover.environments.mechanisms import changed_mechanisms
 from doworld.discover.pipeline import discover
 from doworld.graph import CausalGraph, Mark
 from doworld.worlds.changes import ChangingWorld

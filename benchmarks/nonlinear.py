@@ -29,7 +29,7 @@ import polars as pl
 import doworld as dw
 from _table import Row, interval, show
 from doworld.discover.independence import Columns, RandomFeatures
-from doworld.discover.static_methods import StaticMethod
+from doworld.discover.tables.methods import StaticMethod
 from tables import Peers
 
 NODES, ROWS = 7, 400

@@ -96,15 +96,15 @@ def test_ctrl_c_gives_the_best_graph_so_far(command, chain, monkeypatch):
     import os
     import signal
 
-    from doworld.discover import temporal
+    from doworld.discover.time import search
 
-    real, before = temporal.choose_lag, signal.getsignal(signal.SIGINT)
+    real, before = search.choose_lag, signal.getsignal(signal.SIGINT)
 
     def interrupted(*args, **how):
         os.kill(os.getpid(), signal.SIGINT)
         return real(*args, **how)
 
-    monkeypatch.setattr(temporal, "choose_lag", interrupted)
+    monkeypatch.setattr(search, "choose_lag", interrupted)
     printed = command("discover", chain, *ROLES)
     assert printed.code == 0, printed.err
     assert "finishing with what was found so far" in printed.err
@@ -117,14 +117,14 @@ def test_a_second_ctrl_c_stops_at_once(command, chain, monkeypatch):
     import os
     import signal
 
-    from doworld.discover import temporal
+    from doworld.discover.time import search
 
     def interrupted(*args, **how):
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
         raise AssertionError("still running")
 
-    monkeypatch.setattr(temporal, "choose_lag", interrupted)
+    monkeypatch.setattr(search, "choose_lag", interrupted)
     printed = command("discover", chain, *ROLES)
     assert printed.code == 130
     assert "stopped" in printed.err

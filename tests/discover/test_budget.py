@@ -8,9 +8,11 @@ import pytest
 from logs import linear_world, make_log, pairs, random_matrix
 
 from doworld._core.budget import UNLIMITED, Budget, Seconds, Unlimited
-from doworld._core.errors import SchemaError
+from doworld._core.errors import DoworldWarning, SchemaError
 from doworld.data import Trajectories
-from doworld.discover import discover
+from doworld.discover import PC, BestOrder, discover
+from doworld.discover.independence import PartialCorrelation as Partial
+from doworld.graph import Prior
 
 
 class Clock:
@@ -83,6 +85,45 @@ def test_any_budget_gives_a_graph_and_says_what_was_cut(which, step, request):
         (note,) = [n for n in graph.notes if n.startswith("the budget of 1 s ended")]
         assert all(cut in note for cut in budget.cuts)
     assert all(0 <= e.probability <= 1 for e in graph.links)
+
+
+@pytest.mark.parametrize("step", [1.0, 0.3, 0.05, 0.01])
+@pytest.mark.parametrize(
+    "how",
+    [{"method": PC(Partial())}, {"method": BestOrder(smooth=True)}, {"latent": True}],
+    ids=["independence", "smooth", "latent"],
+)
+def test_every_way_to_search_a_table_keeps_its_budget(table, how, step):
+    """With time for half of the looks at the clock, the late steps are cut, not left to run on."""
+    some = table.select(range(150))
+    budget = Seconds(1.0, clock=Clock(step))
+    graph = discover(some, budget=budget, **how)
+    looks = round(budget._clock.now / step)
+    assert budget.cuts
+    assert any(note.startswith("the budget of 1 s ended") for note in graph.notes)
+    assert looks <= 1 / step + 60 + len(graph.names) ** 2
+
+
+def test_independence_without_time_leaves_directions_open(table):
+    graph = discover(table, method=PC(Partial()), budget=Seconds(1e-9))
+    assert not graph.links
+    assert all(e.probability == 0.5 for e in graph.doubtful)
+
+
+def test_groups_search_twice_within_one_budget():
+    """What a group requires and the first search lacks is searched again, and warned of once."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 4))
+    frame = pl.DataFrame(np.c_[x, np.ones(300)], schema=["a", "b", "c", "d", "still"])
+    with pytest.warns(DoworldWarning, match="never change"):
+        log = Trajectories.from_frame(frame, state=frame.columns)
+    left, right = ("a", "b"), ("c", "d")
+    prior = Prior(groups=(left, right), required=((left, right),))
+    budget = Seconds(1.0, clock=Clock(0.02))
+    with pytest.warns(DoworldWarning) as said:
+        graph = discover(log, prior=prior, budget=budget)
+    assert sum("still" in str(w.message) for w in said) == 1
+    assert [e for e in graph.links if e.source in "ab" and e.target in "cd"]
 
 
 def test_a_short_budget_cuts_and_a_long_one_changes_nothing(series):

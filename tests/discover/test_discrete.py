@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import doworld as dw
-from doworld.discover.levers import find_levers
+from doworld.discover.time.levers import find_levers
 from doworld.worlds.chemical import Chemical
 
 

@@ -14,8 +14,8 @@ from doworld.discover import (
     invariant_parents,
     orient_by_changes,
 )
-from doworld.discover.invariance import invariance
-from doworld.discover.samples import Sample
+from doworld.discover.environments.invariance import invariance
+from doworld.discover.numerics.samples import Sample
 from doworld.graph import CausalGraph, Edge, Mark, Prior
 from doworld.worlds.changes import ChangingWorld
 

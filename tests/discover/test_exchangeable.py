@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from doworld._core.errors import DataError, UnknownNameError
-from doworld.discover.exchangeable import exchangeable_pair
+from doworld.discover.environments.exchangeable import exchangeable_pair
 from doworld.worlds.finetti import DeFinetti
 
 NULLS = 300

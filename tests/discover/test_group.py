@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from logs import make_log
 
-from doworld.discover.design import dynamics_block
-from doworld.discover.group import group_tests
+from doworld.discover.time.design import dynamics_block
+from doworld.discover.time.group import group_tests
 
 
 def log_of(rows=600, seed=0):

@@ -8,7 +8,7 @@ from logs import linear_world, make_log, pairs
 from doworld._core.errors import DoworldWarning, GraphError, SchemaError
 from doworld.data import Trajectories
 from doworld.discover import PC, BestOrder, discover
-from doworld.discover.conflicts import power_of
+from doworld.discover.time.conflicts import power_of
 from doworld.graph import CausalGraph, Chance, Disagreement, Mark, Prior, Question
 
 WEAK = np.array([[0.5, 0.085, 0.0], [0.0, 0.5, 0.0], [0.0, 0.0, 0.5]])

@@ -6,7 +6,7 @@ from logs import make_log
 from test_static import linear_rows, marks, named, random_dag, table
 
 from doworld.discover import BestOrder, discover
-from doworld.discover.feedback import moment_tests
+from doworld.discover.latent.feedback import moment_tests
 from doworld.graph import Mark, Prior, Reason
 from doworld.worlds.random import RandomWorld
 

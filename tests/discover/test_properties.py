@@ -4,8 +4,8 @@ import numpy as np
 from logs import linear_world, make_log, pairs
 
 from doworld.discover import discover
-from doworld.discover.multiplicity import benjamini_hochberg
-from doworld.discover.units import units_of
+from doworld.discover.numerics.multiplicity import benjamini_hochberg
+from doworld.discover.numerics.units import units_of
 
 MATRIX = np.array([[0.5, 0.5, 0.0], [0.0, 0.4, 0.5], [0.0, 0.0, 0.6]])
 

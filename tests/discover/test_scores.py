@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from doworld._core.errors import GraphError
-from doworld.discover.permutation import Constraints, search
-from doworld.discover.scores import GaussianScore, MultinomialScore, bits
-from doworld.discover.standard import standardise
+from doworld.discover.numerics.standard import standardise
+from doworld.discover.order.permutation import Constraints, search
+from doworld.discover.order.scores import GaussianScore, MultinomialScore, bits
 
 
 def gaussian(rng, groups):

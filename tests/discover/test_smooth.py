@@ -6,8 +6,8 @@ import pytest
 
 from doworld.data import Trajectories
 from doworld.discover import BestOrder, discover
-from doworld.discover.additive import AdditiveScore
-from doworld.discover.bends import bent
+from doworld.discover.order.additive import AdditiveScore
+from doworld.discover.tables.bends import bent
 from doworld.graph import Mark, Prior
 
 

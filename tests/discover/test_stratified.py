@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from doworld.discover.stratified import joint_code, stratified
+from doworld.discover.numerics.stratified import joint_code, stratified
 
 
 def _null(rng: np.random.Generator, strata: int, rows: int) -> tuple[np.ndarray, ...]:

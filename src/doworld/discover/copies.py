@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from doworld.data import Kind, Role, Trajectories
-from doworld.discover.standard import standardise
+from doworld.discover.numerics.standard import standardise
 from doworld.graph import Edge, Evidence, Mark, Prior, Reason, Unidentified
 
 __all__ = ["copied_edges", "copy_fact", "nearly_determined", "state_copies"]

@@ -10,9 +10,9 @@ from scipy import stats
 
 from doworld.data import Kind, Policy, Role, Trajectories
 from doworld.data.freedom import freedom
-from doworld.discover.assess import SELECTED_TEST, Assessment
-from doworld.discover.design import Block
-from doworld.discover.standard import standardise
+from doworld.discover.numerics.standard import standardise
+from doworld.discover.time.assess import SELECTED_TEST, Assessment
+from doworld.discover.time.design import Block
 
 __all__ = ["Facts", "Method", "Seen", "drift", "facts_of"]
 

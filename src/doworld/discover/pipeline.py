@@ -9,28 +9,28 @@ from doworld._core.errors import SchemaError
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Trajectories
 from doworld.discover.account import accounted, required_anew, show
-from doworld.discover.assemble import with_required
-from doworld.discover.comparable import check_interventions, comparable
 from doworld.discover.copies import (
     copied_edges,
     copy_fact,
     state_copies,
 )
-from doworld.discover.environments import orient_by_changes
+from doworld.discover.environments.comparable import check_interventions, comparable
+from doworld.discover.environments.interventions import Interventions
+from doworld.discover.environments.mechanisms import orient_by_changes
 from doworld.discover.facts import Method
-from doworld.discover.interventions import Interventions
+from doworld.discover.numerics.threads import one_thread
 from doworld.discover.prepare import (
     Usable,
     check_count,
     lonely,
     usable,
 )
-from doworld.discover.static_methods import StaticMethod, Suited, suited
-from doworld.discover.static_task import StaticTask
-from doworld.discover.table import rows_of
+from doworld.discover.tables.methods import StaticMethod, Suited, suited
+from doworld.discover.tables.table import rows_of
+from doworld.discover.tables.task import StaticTask
 from doworld.discover.task import Task
-from doworld.discover.temporal import temporal_graph
-from doworld.discover.threads import one_thread
+from doworld.discover.time.assemble import with_required
+from doworld.discover.time.search import temporal_graph
 from doworld.graph import CausalGraph, Mark, Prior
 
 __all__ = ["discover"]
@@ -64,7 +64,7 @@ def discover(
 
     In a static table the order of the variables that explains it best is searched, and every edge
     is tested given the target's other parents; ``fdr`` holds as far as that order is right, for
-    which variables are linked and not for directions (``doworld.discover.static``). Of several
+    which variables are linked and not for directions (``discover.tables.search``). Of several
     environments it is the order along which few mechanisms differ between them.
 
     Args:
@@ -135,7 +135,8 @@ def discover(
     with one_thread():
         while True:
             notes = [*log.notes, *lonely(log)]
-            task = Task(log, known, prior, fdr, seed, progress, clock, latent, notes=notes)
+            part = clock.part(0.5) if prior.either else clock  # what is met may need another search
+            task = Task(log, known, prior, fdr, seed, progress, part, latent, notes=notes)
             if static:
                 graph = _static(task, interventions, method)
             else:
@@ -144,6 +145,7 @@ def discover(
             if stricter is None:
                 break
             prior = stricter
+    task.warn()
     more = copied_edges(copies, graph.links, prior, task.seen.rows)
     graph = replace(graph, links=(*graph.links, *more))
     graph = accounted(graph, log, known.names, task.seen, prior, fdr=fdr, budget=clock)

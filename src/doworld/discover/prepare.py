@@ -8,8 +8,8 @@ import numpy as np
 from doworld._core.errors import DataError, GraphError
 from doworld.data import Kind, Policy, Role, Trajectories
 from doworld.data.freedom import freedom
-from doworld.discover.design import Block
-from doworld.discover.standard import Standardised
+from doworld.discover.numerics.standard import Standardised
+from doworld.discover.time.design import Block
 from doworld.graph import Prior, Reason, Unidentified
 
 __all__ = [

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from doworld.discover.conflicts import partial_correlation
-from doworld.discover.design import Block
+from doworld.discover.time.conflicts import partial_correlation
+from doworld.discover.time.design import Block
 from doworld.graph import Edge, Evidence, Mark, Prior, Unidentified
 
 __all__ = ["stand_ins"]

@@ -11,12 +11,12 @@ from doworld.data import Role, Trajectories
 from doworld.discover.copies import (
     nearly_determined,
 )
-from doworld.discover.design import Block
 from doworld.discover.facts import Seen
 from doworld.discover.prepare import (
     Usable,
 )
 from doworld.discover.stand_ins import stand_ins
+from doworld.discover.time.design import Block
 from doworld.graph import CausalGraph, Conflict, Edge, Prior, Reason, Unidentified
 
 __all__ = ["Task"]
@@ -48,16 +48,17 @@ class Task:
         return self.usable.names
 
     def forbid(self, facts: Iterable[Unidentified]) -> None:
-        """Takes down what the data forbid, and warns of what more data or fewer columns mend.
-
-        Only to be called once the log is known to be long enough: an error comes alone.
-        """
+        """Takes down what the data forbid."""
         for fact in facts:
             self.unidentified.append(fact)
             self.notes.append(fact.note)
+
+    def warn(self) -> None:
+        """Warns the caller's caller of what more data or fewer columns mend."""
+        for fact in self.unidentified:
             given = self.log.schema[fact.variable].role not in (Role.STATE, Role.ACTION)
             if fact.reason in SERIOUS and not (given and fact.reason is Reason.CONSTANT):
-                warnings.warn(fact.note, DoworldWarning, stacklevel=5)
+                warnings.warn(fact.note, DoworldWarning, stacklevel=3)
 
     def graph(
         self,

@@ -9,7 +9,7 @@ from doworld._core.errors import DataError
 from doworld.data import Kind
 from doworld.discover.independence.columns import Columns
 from doworld.discover.independence.verdict import Verdict
-from doworld.discover.stratified import joint_code, stratified
+from doworld.discover.numerics.stratified import joint_code, stratified
 
 __all__ = ["Levels"]
 
@@ -24,7 +24,7 @@ class Levels:
 
     X² and G² = 2 Σ N log(N/E) have the same limit; the mean and variance of X² over the pairings
     of each stratum's x and y are known exactly, so that small cells need no rule of thumb
-    (``doworld.discover.stratified``). Strata of fewer than four rows say nothing. The statistic is
+    (``discover.numerics.stratified``). Strata of fewer than four rows say nothing. The statistic is
     the standard-normal score of the p-value.
 
     >>> from doworld.data import Kind

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from doworld.discover.basis import build_basis
 from doworld.discover.independence.columns import Columns, Rows
 from doworld.discover.independence.shared import Bound, Memory
+from doworld.discover.numerics.basis import build_basis
 
 __all__ = ["Regressions"]
 
@@ -20,7 +20,7 @@ class Regressions:
         T = n⁻¹ (Σ_i (x_i − f̂(z_i)) (y_i − ĝ(z_i)))²
 
     the generalised covariance measure (Shah & Peters 2020), with f̂, ĝ polynomials of z as the
-    mechanisms of ``doworld`` are learned (``doworld.discover.basis``) and the null of ``products``.
+    mechanisms of ``doworld`` are learned (``numerics.basis``) and the null of ``products``.
     Valid as soon as f̂ and ĝ are learned at a moderate rate. The effect is the correlation ρ of
     what is left: −½ log(1 − ρ²) nats is how much a linear use of x raises the mean log-likelihood
     of y given z. It does not see a dependence that leaves the residuals uncorrelated (y = x²).

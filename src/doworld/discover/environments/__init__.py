@@ -1,0 +1,1 @@
+"""Several environments: what changes between them, what stays, what was acted on."""

@@ -1,0 +1,1 @@
+"""Unobserved common causes and feedback: where the data demand them."""

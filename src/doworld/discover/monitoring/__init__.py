@@ -1,0 +1,1 @@
+"""A running world: when its mechanisms change, and which."""

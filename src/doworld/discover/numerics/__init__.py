@@ -1,0 +1,1 @@
+"""Arrays, folds, sums and rates that every search uses."""

@@ -1,0 +1,1 @@
+"""Scores of a table, and the order of its variables that they favour."""

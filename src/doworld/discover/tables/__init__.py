@@ -1,0 +1,1 @@
+"""Static tables: the ways to find their graph, and what comes of them."""

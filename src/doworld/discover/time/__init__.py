@@ -1,0 +1,1 @@
+"""Logs over time: the lagged design, its tests, links within a row, and the search."""
