@@ -1,7 +1,8 @@
 """What an unobserved common cause forbids, and what it does not."""
 
-from doworld.graph import CausalGraph, Edge, Mark
-from doworld.infer.grounds import blocked
+from doworld.data import Policy, Role, Schema, Variable
+from doworld.graph import CausalGraph, Edge, Mark, Reason, Unidentified
+from doworld.infer.grounds import blocked, looped
 
 
 def graph(*edges):
@@ -42,3 +43,19 @@ def test_an_open_tail_on_the_way_gives_no_number():
     assert blocked(open_tail, ["z"], ["y"]) == partial
     assert blocked(open_tail, ["x"], ["y"]) == partial
     assert blocked(open_tail, ["y"], ["x"]) is None
+
+
+def test_arrows_between_what_no_graph_without_cycles_fits_give_no_number():
+    fact = Unidentified("x", Reason.FEEDBACK, "they act on each other", ("y",))
+    edges = (Edge("z", "x", 0), Edge("x", "y", 0), Edge("y", "v", 0))
+    loop = CausalGraph(("z", "x", "y", "v"), edges, max_lag=0, unidentified=(fact,))
+    free = Schema(tuple(Variable(n) for n in "zxyv"))
+    for done, asked in (("x", "y"), ("z", "y"), ("z", "v"), ("x", "v")):
+        assert looped(loop, free, [done], [asked]) is fact
+    for done, asked in (("z", "x"), ("y", "v"), ("y", "x")):
+        assert looped(loop, free, [done], [asked]) is None
+    roles = (Variable("z"), Variable("x", role=Role.ACTION), Variable("y"), Variable("v"))
+    set_at_random = Schema(roles, policy=Policy.RANDOMISED)
+    assert looped(loop, set_at_random, ["x"], ["y"]) is None
+    unknown = Schema(roles)
+    assert looped(loop, unknown, ["x"], ["y"]) is fact

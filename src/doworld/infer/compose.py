@@ -8,7 +8,7 @@ from jaxtyping import Float
 from doworld.data import Kind, Variable
 from doworld.graph import Mark
 from doworld.infer.engine import Draws
-from doworld.infer.grounds import blocked, forbidden, relied_on, weakest, worries
+from doworld.infer.grounds import blocked, forbidden, looped, relied_on, weakest, worries
 from doworld.infer.setup import Setup
 from doworld.infer.support import OUTSIDE, Support, leaves_first, support
 from doworld.infer.uncertainty import interval, split, widening
@@ -136,7 +136,8 @@ def summary_of(query: Query) -> str:
 def refusal(model: WorldModel, query: Query, names: Sequence[str]) -> Answer | None:
     """``not_identified`` where the log cannot say what an intervention does, else None."""
     done = getattr(query, "interventions", ())
-    edge = blocked(model.graph, [i.variable for i in done], names)
+    causes = [i.variable for i in done]
+    edge = blocked(model.graph, causes, names)
     reason = forbidden(model, done)
     if edge is not None:
         pair = (edge.source, edge.target)
@@ -151,6 +152,11 @@ def refusal(model: WorldModel, query: Query, names: Sequence[str]) -> Answer | N
                 f"Log rows in which {pair[0]} and {pair[1]} are set at random, or log what moves "
                 "both, and learn again.",
             )
+    if reason is None and (fact := looped(model.graph, model.schema, causes, names)) is not None:
+        reason = (
+            fact.note,
+            "Log more often, so that causes come in earlier rows, or set one of these at random.",
+        )
     if reason is None:
         return None
     series = (Series(variable=n, unit=model.schema[n].unit, rows=(), estimate=None) for n in names)

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from doworld.data import Policy, Role
-from doworld.graph import CausalGraph, Edge, Mark, Reason
+from doworld.data import Policy, Role, Schema
+from doworld.graph import CausalGraph, Edge, Mark, Reason, Unidentified
 from doworld.model.world import WorldModel
 from doworld.query import Intervention, Set
 
-__all__ = ["blocked", "forbidden", "relied_on", "weakest", "worries"]
+__all__ = ["blocked", "forbidden", "looped", "relied_on", "weakest", "worries"]
 
 MOST = 40
 """Edges that are listed; the least certain come first when there are more."""
@@ -100,6 +100,26 @@ def _confounds(graph: CausalGraph, spouse: str, lag: int, end: str) -> bool:
         more = {(n, back + k) for n, k in graph.parents(name) if back + k <= lag}
         wanted |= more - seen
     return False
+
+
+def looped(
+    graph: CausalGraph, schema: Schema, causes: Sequence[str], targets: Sequence[str]
+) -> Unidentified | None:
+    """Why variables on the way from what is done to what is asked may act on each other; or None.
+
+    No graph without cycles fits them, so the arrows between two of them are not to be trusted. A
+    context and an action that was randomised are caused by nothing: their own arrows are.
+    """
+    below = frozenset[str]().union(*(graph.descendants(c) for c in causes))
+    above = frozenset[str]().union(*(graph.ancestors(t) for t in targets))
+    given = set(schema.of(Role.CONTEXT))
+    if schema.policy is Policy.RANDOMISED:
+        given |= set(schema.of(Role.ACTION))
+    for fact in graph.unidentified:
+        on_the_way = {fact.variable, *fact.others} & below & above
+        if fact.reason is Reason.FEEDBACK and len(on_the_way - given) > 1:
+            return fact
+    return None
 
 
 def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str] | None:
