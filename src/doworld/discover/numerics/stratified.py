@@ -34,8 +34,10 @@ class Stratified:
         effect: dependence beyond what chance gives, as a share of the strongest there could be in
             all rows, those that say nothing included; about 0 where independent.
         rows: rows in strata that say something.
-        share: dependence beyond chance as a share of the strongest possible in those rows alone.
-        error: standard error of ``share`` where the two are independent.
+        share: dependence beyond chance as a share of the strongest there could be in the strata
+            in which x varies, also where y never does.
+        error: standard error of ``share`` where the two are independent, or what one event would
+            change, whichever is more.
     """
 
     p_value: float
@@ -95,7 +97,8 @@ def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
     (True, True)
     """
     strata = np.unique(strata, return_inverse=True)[1]
-    every = len(y) * max(min(len(np.unique(x)), len(np.unique(y))) - 1, 1)
+    steps = len(np.unique(y)) - 1
+    every = len(y) * max(min(len(np.unique(x)) - 1, steps), 1)
     kept = np.bincount(strata)[strata] >= FEWEST
     x, y, strata = x[kept], y[kept], np.unique(strata[kept], return_inverse=True)[1]
     if not len(x):
@@ -114,12 +117,13 @@ def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
     mean, variance = _moments(n, a, sa, b, sb)
     total = float((n * t)[live].sum())
     expected, spread = float((n * mean)[live].sum()), float((n**2 * variance)[live].sum())
+    room = float((n * np.minimum(a, max(steps, 1))).sum()) - expected
+    error = float(np.sqrt(max(spread, 1.0))) / room if room > 0 else float("inf")
     if expected <= 0 or spread <= 0:
-        return Stratified(1.0, 0.0, 0.0, 0)
+        return Stratified(1.0, 0.0, 0.0, 0, 0.0, error)
     tail = float(stats.gamma.sf(total, expected**2 / spread, scale=spread / expected))
     effect = (total - expected) / every
     score = float(stats.norm.isf(max(tail, 1e-300)))
-    room = max(float((n * np.minimum(a, b))[live].sum()) - expected, 1e-12)
     rows, gain = int(n[live].sum()), float(np.clip(effect, 0, 1))
-    share, error = float(np.clip((total - expected) / room, 0, 1)), float(np.sqrt(spread)) / room
+    share = float(np.clip((total - expected) / max(room, 1e-12), 0, 1))
     return Stratified(tail, score, gain, rows, share, error)

@@ -1,6 +1,6 @@
 """Causes of discrete variables in a log whose actions set some of them by force.
 
-Levers (``discover.levers``) give an order within the row. Then, for every target j,
+Levers (``discover.time.levers``) give an order within the row. Then, for every target j,
 
 1. in the rows where a lever of something above j was pulled, and none of j's own, the parents
    within the row are the smallest set given which nothing else above j matters: grow–shrink
@@ -12,40 +12,22 @@ In step 1 the action itself is not conditioned on: a lever determines the variab
 in which each lever acts on one variable, is taken.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 from scipy import stats
 
-from doworld.data import Kind, Policy, Role, Trajectories
+from doworld.data import Policy, Role, Trajectories
 from doworld.discover.numerics.multiplicity import benjamini_hochberg
 from doworld.discover.numerics.stratified import Stratified, joint_code, stratified
+from doworld.discover.time.coded import Coded, Link, coded, discrete_targets, large
+from doworld.discover.time.contexts import Context, contexts
 from doworld.discover.time.levers import Levers, descent, find_levers
 from doworld.graph import Edge, Evidence, LocalGraph, Mark, Prior
 
-__all__ = ["Discrete", "discrete_edges", "discrete_targets", "grow_shrink"]
-
-Codes = Int[np.ndarray, " rows"]
-Link = tuple[str, int]
-_Item = TypeVar("_Item")
-
-LEAST_EFFECT = 0.003
-"""Share of the strongest possible dependence below which an edge is not worth having."""
-
-SILENT = 0.25
-"""Share of a cause's dependence overall below which it is silent in a context."""
-
-FEWEST_HERE = 200
-"""Rows below which a context is not judged."""
-
-BINS = 5
-"""Quantile bins of a continuous cause, for tests."""
-
-MOST_LEVELS = 64
-"""Levels above which a variable is not explained this way."""
+__all__ = ["TEST", "Discrete", "discrete_edges"]
 
 TEST = "independence within strata of the other parents; effect: share of perfect dependence"
 ROW_TEST = "the same, where a lever of something above was pulled"
@@ -69,63 +51,7 @@ class Discrete:
     local: tuple[LocalGraph, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """Codes of every variable at every lag, one row a transition."""
-
-    columns: Mapping[Link, Codes]
-    states: tuple[str, ...]
-    actions: tuple[str, ...]
-    given: frozenset[str]
-
-    def now(self) -> dict[str, Codes]:
-        return {n: self.columns[n, 0] for n in self.states}
-
-    def before(self) -> dict[str, Codes]:
-        return {n: self.columns[n, 1] for n in self.states}
-
-
-def discrete_targets(log: Trajectories, names: Iterable[str]) -> tuple[str, ...]:
-    """The discrete states of a log over time with at most ``MOST_LEVELS`` levels."""
-    if log.schema.static:
-        return ()
-    return tuple(
-        n
-        for n in names
-        if log.schema[n].role is Role.STATE and 2 <= log.schema[n].levels <= MOST_LEVELS
-    )
-
-
-def _codes(column: np.ndarray, levels: int) -> Codes:
-    """Level codes; quantile bins where there are no levels."""
-    if levels or not len(column):
-        return column.astype(np.int64)
-    cuts = np.unique(np.quantile(column, np.linspace(0, 1, BINS + 1)[1:-1]))
-    return np.searchsorted(cuts, column, side="right")
-
-
-def _table(log: Trajectories, names: tuple[str, ...], max_lag: int) -> _Table:
-    schema, values = log.schema, log.aligned
-    rows = log.windows(max_lag + 1) + max_lag
-    states = discrete_targets(log, names)
-    read = [(n, 0) for n in names if schema[n].role in (Role.STATE, Role.REWARD)]
-    read += [
-        (n, lag)
-        for n in names
-        for lag in range(1, max_lag + 1)
-        if schema[n].role is not Role.REWARD
-    ]
-    raw = {(n, lag): values[rows - lag, schema.position(n)] for n, lag in read}
-    whole = np.all([~np.isnan(c) for c in raw.values()], axis=0)
-    columns = {link: _codes(c[whole], schema[link[0]].levels) for link, c in raw.items()}
-    discrete = (Kind.CATEGORICAL, Kind.BINARY)
-    actions = tuple(
-        n for n in names if schema[n].role is Role.ACTION and schema[n].kind in discrete
-    )
-    return _Table(columns, states, actions, frozenset(schema.of(Role.ACTION)))
-
-
-def _free(table: _Table, rate: float) -> bool:
+def _free(table: Coded, rate: float) -> bool:
     """Whether every action was chosen without regard to anything logged in its row or before."""
     nothing = np.zeros(len(next(iter(table.columns.values()))), np.int64)
     seen = [link for link in table.columns if link[1] > 0 and link[0] not in table.given]
@@ -137,7 +63,7 @@ def _free(table: _Table, rate: float) -> bool:
     return bool(min(p, default=1.0) > rate / max(len(p), 1))
 
 
-def _apart(table: _Table, rate: float) -> bool:
+def _apart(table: Coded, rate: float) -> bool:
     """Whether nothing else in the row follows the discrete states, so that none leaves it out."""
     others = [n for n, lag in table.columns if lag == 0 and n not in table.states]
     p = []
@@ -178,7 +104,7 @@ def discrete_edges(
     schema = log.schema
     if not _suited(log, names, prior):
         return None
-    table = _table(log, names, max_lag)
+    table = coded(log, names, max_lag)
     if not table.actions or not len(table.columns[table.states[0], 0]):
         return None
     now, before = table.now(), table.before()
@@ -196,17 +122,37 @@ def discrete_edges(
     for target, own in zip(table.states, found, strict=True):
         for link, test in own.items():
             wanted = prior.requires(link[0], target, link[1])
-            passed = test.p_value <= cut and test.effect >= LEAST_EFFECT
+            passed = test.p_value <= cut and large(test)
             edge = _edge(link, target, test, cut)
             if passed or wanted:
                 kept.append(edge)
-            elif edge.probability > 0.05 and test.effect >= LEAST_EFFECT:
+            elif edge.probability > 0.05 and large(test):
                 doubtful.append(edge)
     if any(not schema[e.source].levels for e in kept):
         return None
-    local = contexts(table, levers, above, found, kept, rate)
+    there = contexts(table, levers, above, kept, prior, rate=rate)
+    shown = _shown(there, kept, cut)
+    taken = {(e.source, e.target, e.lag) for e in shown}
+    doubtful = [e for e in doubtful if (e.source, e.target, e.lag) not in taken]
+    local = tuple(c.graph for c in there)
     notes = _notes(levers, tried, cut) + tuple(map(str, local))
-    return Discrete(table.states, tuple(kept), tuple(doubtful), notes, local)
+    return Discrete(table.states, (*kept, *shown), tuple(doubtful), notes, local)
+
+
+def _shown(found: Sequence[Context], kept: Sequence[Edge], cut: float) -> list[Edge]:
+    """The causes that only contexts show: their gates, and what acts in them."""
+    out: dict[tuple[Link, str], Edge] = {}
+    known = {((e.source, e.lag), e.target) for e in kept}
+    for each in found:
+        target, gate = each.graph.target, each.graph.gate
+        note = f"seen where {gate[0]} is at level {each.graph.level}"
+        for link, test in {gate: each.gate, **each.more}.items():
+            pair = (link, target)
+            if pair not in known and pair not in out:
+                edge = _edge(link, target, test, cut)
+                proof = edge.evidence and replace(edge.evidence, note=note)
+                out[pair] = replace(edge, evidence=proof)
+    return list(out.values())
 
 
 def _notes(levers: Levers, tried: np.ndarray, cut: float) -> tuple[str, ...]:
@@ -235,136 +181,17 @@ def _edge(link: Link, target: str, test: Stratified, cut: float) -> Edge:
 
 
 def _parents(
-    table: _Table, levers: Levers, above: Bool[np.ndarray, "s s"], j: int, prior: Prior, rate: float
+    table: Coded, levers: Levers, above: Bool[np.ndarray, "s s"], j: int, prior: Prior, rate: float
 ) -> dict[Link, Stratified]:
     """Every candidate cause of state number j with the test that decided about it."""
     target = table.states[j]
-    higher, rows = _experiments(table, levers, above, j)
+    higher, rows = levers.experiments(table.states, above, j)
     earlier = [link for link in table.columns if link[1] > 0]
     earlier = [(s, lag) for s, lag in earlier if prior.allows(s, target, lag)]
     inside = [(s, 0) for s in higher if prior.allows(s, target, 0)]
     lagged_states = [link for link in earlier if link[0] in table.states]
-    within = _grow_shrink(table, target, inside + lagged_states, rows, rate=rate)
-    now = [link for link in inside if within[link].p_value <= rate and _large(within[link])]
+    within = table.grow_shrink(target, inside + lagged_states, rows, rate=rate)
+    now = [link for link in inside if within[link].p_value <= rate and large(within[link])]
     every = np.ones_like(rows)
-    out = _grow_shrink(table, target, earlier, every, given=now, rate=rate)
+    out = table.grow_shrink(target, earlier, every, given=now, rate=rate)
     return out | {link: within[link] for link in inside}
-
-
-def _experiments(
-    table: _Table, levers: Levers, above: Bool[np.ndarray, "s s"], j: int
-) -> tuple[tuple[str, ...], Bool[np.ndarray, " rows"]]:
-    """What stands above state number j, and the rows in which a lever of that was pulled alone."""
-    higher = tuple(table.states[i] for i in np.flatnonzero(above[:, j]))
-    return higher, levers.rows_of(higher) & (levers.pulled[table.states[j]] < 0)
-
-
-def contexts(
-    table: _Table,
-    levers: Levers,
-    above: Bool[np.ndarray, "s s"],
-    found: list[dict[Link, Stratified]],
-    edges: list[Edge],
-    rate: float,
-) -> tuple[LocalGraph, ...]:
-    """Levels of a cause within the row at which other causes no longer act (context-specific
-    independence; Boutilier, Friedman, Goldszmidt & Koller 1996).
-
-    At each level of each cause g of a target, its other causes are searched anew among those it has
-    at all, given its causes at earlier rows. A cause is silent there if it is not found and the
-    dependence on it, two standard errors added, lies below ``SILENT`` of what it is overall; one
-    that is neither found nor silent is taken to act. The gate that silences most causes is kept.
-    """
-    out: list[LocalGraph] = []
-    for j, target in enumerate(table.states):
-        own = [e for e in edges if e.target == target]
-        now = [e.source for e in own if e.lag == 0]
-        past = [(e.source, e.lag) for e in own if e.lag > 0]
-        rows = _experiments(table, levers, above, j)[1]
-        best: list[LocalGraph] = []
-        for gate in now if len(now) > 1 else ():
-            others = {s: found[j][s, 0].share for s in now if s != gate}
-            code = table.columns[gate, 0]
-            own_contexts = []
-            for v in np.unique(code[rows]).tolist():
-                here = rows & (code == v)
-                if here.sum() < FEWEST_HERE:
-                    continue
-                left = _left(table, target, others, here, past=past, rate=rate)
-                if left is not None:
-                    own_contexts.append(LocalGraph(target, (gate, 0), v, left))
-            best = max(best, own_contexts, key=lambda c: sum(len(now) - len(g.parents) for g in c))
-        out += best
-    return tuple(out)
-
-
-def _left(
-    table: _Table,
-    target: str,
-    others: Mapping[str, float],
-    here: Bool[np.ndarray, " rows"],
-    *,
-    past: list[Link],
-    rate: float,
-) -> tuple[str, ...] | None:
-    """The causes that may act in the rows ``here``; None where none is clearly silent.
-
-    The causes at earlier rows, ``past``, are given: which of a row's causes act may hang on what
-    was done, and what was not moved is as it was.
-    """
-    links = [(s, 0) for s in others]
-    tests = _grow_shrink(table, target, links, here, given=past, rate=rate / len(links))
-    silent = [
-        s
-        for s, share in others.items()
-        if tests[s, 0].p_value > rate and tests[s, 0].share + 2 * tests[s, 0].error < SILENT * share
-    ]
-    return tuple(s for s in others if s not in silent) if silent else None
-
-
-def _large(test: Stratified) -> bool:
-    return test.effect >= LEAST_EFFECT
-
-
-def _grow_shrink(
-    table: _Table,
-    target: str,
-    candidates: list[Link],
-    rows: Bool[np.ndarray, " rows"],
-    *,
-    given: Iterable[Link] = (),
-    rate: float,
-) -> dict[Link, Stratified]:
-    """Each candidate's test given the others that were kept; those left out fail theirs."""
-    fixed = list(given)
-    y = table.columns[target, 0][rows]
-
-    def test(link: Link, others: list[Link]) -> Stratified:
-        code = [table.columns[other][rows] for other in (*fixed, *others)]
-        strata = joint_code(*code) if code else np.zeros(len(y), np.int64)
-        return stratified(table.columns[link][rows], y, strata)
-
-    return grow_shrink(candidates, test, rate)
-
-
-def grow_shrink(
-    candidates: list[_Item],
-    test: Callable[[_Item, list[_Item]], Stratified],
-    rate: float,
-) -> dict[_Item, Stratified]:
-    """Each candidate's test given the others that were kept; those left out fail theirs."""
-    kept: list[_Item] = []
-
-    def good(result: Stratified) -> bool:
-        return result.p_value <= rate and _large(result)
-
-    while rest := [link for link in candidates if link not in kept]:
-        results = {link: test(link, kept) for link in rest}
-        best = max(rest, key=lambda link: results[link].effect * good(results[link]))
-        if not good(results[best]):
-            break
-        kept.append(best)
-    for link in tuple(kept):
-        if not good(test(link, [k for k in kept if k != link])):
-            kept.remove(link)
-    return {link: test(link, [k for k in kept if k != link]) for link in candidates}

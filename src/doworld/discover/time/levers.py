@@ -37,9 +37,12 @@ class Levers:
     Attributes:
         pulled: per variable that has levers, the action level pulled in each row, −1 where none of
             its levers was.
+        moved: per action what it did in each row: its level, where all levers of one variable
+            count as one.
     """
 
     pulled: Mapping[str, Codes]
+    moved: Mapping[str, Codes]
 
     def rows_of(self, names: tuple[str, ...]) -> Bool[np.ndarray, " rows"]:
         """Where a lever of one of these variables was pulled."""
@@ -48,6 +51,16 @@ class Levers:
             if name in self.pulled:
                 out |= self.pulled[name] >= 0
         return out
+
+    def experiments(
+        self, names: tuple[str, ...], above: Bool[np.ndarray, "names names"], j: int
+    ) -> tuple[tuple[str, ...], Bool[np.ndarray, " rows"]]:
+        """What stands above name j, and the rows in which a lever of that was pulled, not its own.
+
+        The names in the order of ``above``, in which ``[i, j]`` says that i stands above j.
+        """
+        higher = tuple(names[i] for i in np.flatnonzero(above[:, j]))
+        return higher, self.rows_of(higher) & (self.pulled[names[j]] < 0)
 
 
 def find_levers(
@@ -59,17 +72,19 @@ def find_levers(
     levels, would have brought about with probability below ``CHANCE``.
     """
     pulled: dict[str, Codes] = {}
-    for name, after in now.items():
+    moved = {action: levels.copy() for action, levels in actions.items()}
+    for place, (name, after) in enumerate(now.items()):
         code = np.full(len(after), -1)
         offset = 0
-        for levels in actions.values():
+        for action, levels in actions.items():
             for level in np.unique(levels):
                 if _forces(after, before[name], levels == level):
                     code[levels == level] = offset + level
+                    moved[action][levels == level] = -1 - place
             offset += int(levels.max(initial=0)) + 1
         if len(np.unique(code[code >= 0])) > 1:
             pulled[name] = code
-    return Levers(pulled)
+    return Levers(pulled, moved)
 
 
 def _forces(after: Codes, before: Codes, rows: Bool[np.ndarray, " rows"]) -> bool:
