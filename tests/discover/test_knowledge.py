@@ -173,6 +173,39 @@ def test_false_conflicts_are_rare():
     assert told <= 2
 
 
+WITHIN = np.array([[0.0, 0.8, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def within_log(rows=2000, seed=0):
+    """a acts on b in the same row; c goes its own way."""
+    rng = np.random.default_rng(seed)
+    past = linear_world(np.diag([0.5, 0.4, 0.6]), rows, rng)
+    return make_log([past @ (np.eye(3) + WITHIN)], state=list("abc"))
+
+
+@pytest.mark.parametrize(
+    ("prior", "said"),
+    [
+        (Prior(forbidden=(("a", "b", 0), ("b", "a", 0))), {("a", "b", 0): Disagreement.SEEN}),
+        (Prior(required=(("c", "b", 0),)), {("c", "b", 0): Disagreement.UNSEEN}),
+        (Prior(required=(("a", "b", 0),), forbidden=(("a", "c", 0), ("c", "a", 0))), {}),
+        (Prior(probabilities={("a", "b"): 0.9, ("b", "c"): 0.1}), {}),
+        (Prior(probabilities=(Chance("a", "c", 0.95, 0),)), {("a", "c", 0): Disagreement.UNLIKELY}),
+    ],
+)
+def test_stated_edges_within_the_row(prior, said):
+    graph = discover(within_log(), prior=prior, max_lag=1, contemporaneous=True)
+    found = {(k.source, k.target, k.lag): k.kind for k in graph.conflicts if k.lag == 0}
+    assert found == said
+
+
+def test_false_conflicts_within_the_row_are_rare():
+    free = Prior(forbidden=(("a", "c", 0), ("c", "a", 0), ("b", "c", 0), ("c", "b", 0)))
+    logs = [within_log(300, seed) for seed in range(40)]
+    told = [discover(x, prior=free, max_lag=1, contemporaneous=True).conflicts for x in logs]
+    assert sum(any(k.lag == 0 for k in each) for each in told) <= 2
+
+
 def test_a_belief_that_the_data_contradict_is_reported(chain):
     prior = Prior(probabilities={("a", "b"): 0.05, ("c", "a"): 0.95})
     graph = discover(chain, prior=prior, max_lag=1, contemporaneous=False)

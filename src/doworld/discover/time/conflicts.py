@@ -12,13 +12,14 @@ edges that were ruled out, and a partial correlation of at least ``SMALL`` (Cohe
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
 from doworld.discover.time.assess import Assessment
-from doworld.discover.time.design import Block
+from doworld.discover.time.design import Block, Candidate
 from doworld.graph import Conflict, Disagreement, Edge, Mark, Prior
 
 __all__ = ["Doubt", "doubts_to_conflicts", "power_of", "temporal_conflicts"]
@@ -50,14 +51,23 @@ def power_of(rows: int, conditions: int) -> float:
 
 
 def temporal_conflicts(
-    blocks: Sequence[tuple[Block, Assessment]], links: Iterable[Edge], prior: Prior, *, rate: float
+    blocks: Sequence[tuple[Block, Assessment]],
+    links: Iterable[Edge],
+    prior: Prior,
+    *,
+    rate: float,
+    within: bool = False,
 ) -> tuple[Conflict, ...]:
-    """The conflicts about edges from earlier rows (see ``static_conflicts`` for those within)."""
+    """The conflicts about edges from earlier rows, and of those ``within`` a row where they were
+    looked for."""
     if not (prior.required or prior.forbidden or prior.tiers or prior.chances):
         return ()
     doubts: list[Doubt] = []
+    links = list(links)
     for block, found in blocks:
-        doubts += _doubts(block, found, list(links), prior)
+        doubts += _doubts(block, found, links, prior)
+        if within:
+            doubts += _doubts_within(block, found, links, prior)
     return doubts_to_conflicts(doubts, prior, rate=rate, static=False)
 
 
@@ -137,7 +147,38 @@ def _doubts(block: Block, found: Assessment, links: list[Edge], prior: Prior) ->
             yield Doubt(cause.name, target.name, cause.lag, p, effect, len(x), given.shape[1])
 
 
-def _speaks(prior: Prior, cause, target: str) -> bool:
+def _doubts_within(
+    block: Block, found: Assessment, links: list[Edge], prior: Prior
+) -> Iterable[Doubt]:
+    """The tests of stated edges within the row, between what the past leaves of their ends.
+
+    Given the target's other causes, with and without what it has an open edge with, which may be
+    its effect: where an edge is expected the test that shows most counts, else the one that shows
+    least. A pair that may be linked one way is no matter of whether it is linked, and what is
+    likely at some lag need not be within the row.
+    """
+    names = [t.name for t, rest in zip(block.targets, found.unexplained, strict=True) if rest > 0]
+    likely = {(c.source, c.target) for c in prior.chances if c.lag == 0 and c.odds > 1}
+    left = {t.name: found.residual[:, list(t.columns)] for t in block.targets}
+    for a, b in permutations(names, 2):
+        barred = not (prior.allows(a, b, 0) or prior.allows(b, a, 0))
+        expected = prior.requires(a, b, 0) or (not barred and (a, b) in likely)
+        against = (barred and a < b) or (prior.allows(a, b, 0) and prior.odds(a, b, 0) < 1)
+        if not (expected or against):
+            continue
+        near = [e for e in links if e.lag == 0 and b in (e.source, e.target)]
+        causes = {e.source for e in near if e.target == b and e.mark is Mark.DIRECTED}
+        either = {n for e in near if e.mark is not Mark.DIRECTED for n in (e.source, e.target)}
+        tried = []
+        for which in (causes - {a}, (causes | either) - {a, b}):
+            beside = [left[n] for n in sorted(which) if n in left]
+            given = np.concatenate([np.zeros((len(left[b]), 0)), *beside], 1)
+            tried.append((*partial_correlation(left[a], left[b], given), given.shape[1]))
+        p, effect, conditions = (min if expected else max)(tried, key=lambda t: t[0])
+        yield Doubt(a, b, 0, p, effect, len(left[b]), conditions)
+
+
+def _speaks(prior: Prior, cause: Candidate, target: str) -> bool:
     return (
         prior.requires(cause.name, target, cause.lag)
         or not prior.allows(cause.name, target, cause.lag)

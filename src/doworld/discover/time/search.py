@@ -272,6 +272,8 @@ def _graph(
             )
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
     pairs = [(f.block, f.assessment) for f in found]
-    task.conflicts.extend(temporal_conflicts(pairs, kept, task.prior, rate=task.fdr))
+    task.conflicts.extend(
+        temporal_conflicts(pairs, kept, task.prior, rate=task.fdr, within=task.seen.within)
+    )
     graph = task.graph(kept, doubtful, max_lag, [f.block for f in found])
     return replace(graph, local=ordered.local) if ordered else graph
