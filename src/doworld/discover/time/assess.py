@@ -35,12 +35,14 @@ TRACE = 2.0
 BENDS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
     np.square,
     np.abs,
-    lambda x: x**3 - 3 * x,
+    lambda x: x * (x * x - 3),
     lambda x: np.sin(2 * x),
     lambda x: x * np.exp(-(x**2)),
 )
 SCREENED = 10_000_000
 """Numbers of a table that the screen for nonlinear relations looks at."""
+STILL = 1e-3
+"""Standard deviation of a bent input, of one with unit variance, below which it does not vary."""
 LOOKED_AT = 10_000
 """Rows that tell whether a target that the screen holds for nonlinear is."""
 
@@ -165,7 +167,7 @@ def _own_past(
         if own is None or increments.earlier[k] < 0:
             continue
         i = part.candidates[own].columns[0]
-        shift = part.inputs[:, i].std() / spread[k]
+        shift = part.standardised.scale[i] / spread[k]
         b, s, z = tests.coefficient[i, k], tests.statistic[i, k], tests.score[i, k]
         error = abs(b / s) if s else 1 / np.sqrt(tests.freedom)
         level = (b + shift) / error
@@ -268,15 +270,19 @@ def _screen(
     large table evenly spaced rows are looked at.
     """
     every = max(1, part.inputs.size // SCREENED)
-    x, _ = standardise(part.inputs[::every])
-    x = np.clip(x, -3, 3)
-    e, _ = standardise(tests.residual[::every])
+    columns = part.standardised
+    x = np.clip((part.inputs[::every] - columns.mean) / columns.scale, -3, 3).astype(np.float32)
+    e = standardise(tests.residual[::every])[0].astype(np.float32)
     n, p = x.shape
-    strongest = np.zeros((p, e.shape[1]))
+    strongest = np.zeros((p, e.shape[1]), np.float32)
     for bend in BENDS:
-        b, _ = standardise(bend(x))
+        b = bend(x)
+        b -= b.mean(0)
+        size = np.sqrt(np.einsum("ij,ij->j", b, b))
+        size[size < STILL * np.sqrt(n)] = np.inf
         with all_threads(b.size * e.shape[1]):
-            strongest = np.maximum(strongest, np.abs(b.T @ e) / np.sqrt(n))
+            shared = np.abs(b.T @ e)
+        np.maximum(strongest, shared / size[:, None], out=strongest)
     bar = stats.norm.isf(NONLINEAR_LEVEL / (2 * len(BENDS) * p * max(len(targets), 1)))
     out = []
     for t in targets:
