@@ -17,7 +17,7 @@ Markov equivalence classes of directed acyclic graphs").
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -31,21 +31,42 @@ DEGREE = 3
 RIDGE = 1e-9
 MOST_SPLIT = 12
 """Environments up to which each may be found to have a mechanism of its own."""
+MOST_KEPT = 4_000_000
+"""Numbers that sums of resamples, or regressions solved at once, may fill."""
 RATHER = 1.0
 """By how much a cause in the table must be worse than the environment to be passed over for it."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Sums:
-    """FᵀF and the number of rows of each environment."""
+    """FᵀF and the number of rows of each environment, of one or of several draws of the rows."""
 
-    squares: Float[np.ndarray, "environments features features"]
-    rows: Float[np.ndarray, " environments"]
+    squares: Float[np.ndarray, "draws environments features features"]
+    rows: Float[np.ndarray, "draws environments"]
+
+    @classmethod
+    def of(
+        cls,
+        features: Float[np.ndarray, "rows features"],
+        place: Int[np.ndarray, " rows"],
+        weights: Float[np.ndarray, "draws rows"],
+    ) -> "_Sums":
+        """How often each draw has each row are its ``weights``."""
+        squares, rows = [], []
+        for e in range(int(place.max()) + 1):
+            at = np.flatnonzero(place == e)
+            own, often = features[at], weights[:, at]
+            squares.append(np.stack([(own * w[:, None]).T @ own for w in often]))
+            rows.append(often.sum(1))
+        return cls(np.stack(squares, 1), np.stack(rows, 1))
 
 
 @dataclass(frozen=True, eq=False)
 class SharedScore:
     """The score of a table by sums over each environment, for ``permutation.search``.
+
+    What is asked of one draw of the rows is computed for all draws at once, as the others are
+    asked much the same.
 
     Attributes:
         features: a constant and then ``DEGREE`` columns a variable, the variable itself first.
@@ -53,8 +74,9 @@ class SharedScore:
         replaced: ``[v, e]``: v does not listen to its causes in e.
         altered: ``[v, e]``: v has a mechanism of its own in e.
         penalty: c, the price of a parameter.
-        sums: of the rows, or of rows drawn from them.
-        known: scores, and numbers of parameters, already computed.
+        sums: of the rows, or of several draws of them.
+        draw: which of these is scored.
+        known: scores, and numbers of parameters, already computed for all draws.
     """
 
     features: Float[np.ndarray, "rows features"]
@@ -63,7 +85,8 @@ class SharedScore:
     altered: Bool[np.ndarray, "variables environments"]
     penalty: float
     sums: _Sums
-    known: dict[tuple[int, int], tuple[float, int]] = field(default_factory=dict)
+    draw: int = 0
+    known: dict[tuple[int, int], tuple[list[float], list[int]]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -89,8 +112,13 @@ class SharedScore:
             none if replaced is None else replaced,
             none if altered is None else altered,
             penalty,
-            _summed(features, place, np.ones(len(place))),
+            _Sums.of(features, place, np.ones((1, len(place)))),
         )
+
+    @property
+    def environments(self) -> int:
+        """How many environments are compared."""
+        return self.sums.rows.shape[1]
 
     def local(self, target: int, given: int) -> float:
         """s(t | P)."""
@@ -98,6 +126,7 @@ class SharedScore:
 
     def gains(self, target: int, given: int, candidates: Sequence[int]) -> Float[np.ndarray, " c"]:
         """s(t | P ∪ c) − s(t | P) for each candidate c."""
+        self._learn(target, [given | 1 << c for c in candidates])
         now = self.local(target, given)
         return np.array([self.local(target, given | 1 << c) - now for c in candidates])
 
@@ -110,117 +139,159 @@ class SharedScore:
         before, few = self._best(target, given)
         gain = max(after - before + self.penalty * max(many - few, 1), 0.0)
         p_value = float(stats.chi2.sf(gain, max(many - few, 1)))
-        return Strength(gain, p_value, 1 - float(np.exp(-gain / self.sums.rows.sum())))
+        rows = float(self.sums.rows[self.draw].sum())
+        return Strength(gain, p_value, 1 - float(np.exp(-gain / rows)))
 
     def resamples(self, count: int, rng: np.random.Generator) -> Iterator["SharedScore"]:
         """Rows drawn with replacement within each environment, in random groups."""
         group = np.zeros(len(self.place), np.int64)
         sizes: list[int] = []
-        for e in range(len(self.sums.rows)):
+        for e in range(self.environments):
             own = np.flatnonzero(self.place == e)
             blocks = min(BLOCKS, len(own))
             group[own] = sum(sizes) + rng.permutation(np.arange(len(own)) % blocks)
             sizes.append(blocks)
-        for _ in range(count):
-            drawn = np.concatenate([rng.multinomial(b, np.full(b, 1 / b)) for b in sizes])
-            sums = _summed(self.features, self.place, drawn[group].astype(float))
-            yield SharedScore(
-                self.features, self.place, self.replaced, self.altered, self.penalty, sums
-            )
+        drawn = [
+            np.concatenate([rng.multinomial(b, np.full(b, 1 / b)) for b in sizes])
+            for _ in range(count)
+        ]
+        most = max(1, MOST_KEPT // self.sums.squares[0].size)
+        for first in range(0, count, most):
+            weights = np.stack(drawn[first : first + most])[:, group].astype(float)
+            sums = _Sums.of(self.features, self.place, weights)
+            together = replace(self, sums=sums, draw=0, known={})
+            for draw in range(len(weights)):
+                yield replace(together, draw=draw)
 
     def _best(self, target: int, given: int) -> tuple[float, int]:
         """s(t | P) and the number of parameters behind it."""
-        found = self.known.get((target, given))
-        if found is None:
-            parents = bits(given)
-            found = self._fitted(target, [1 + DEGREE * p for p in parents])
-            if parents:
-                wide = [1 + DEGREE * p + k for p in parents for k in range(DEGREE)]
-                found = max(found, self._fitted(target, wide))
-            self.known[target, given] = found
-        return found
+        if (target, given) not in self.known:
+            self._learn(target, [given])
+        scores, counts = self.known[target, given]
+        return scores[self.draw], counts[self.draw]
 
-    def _fitted(self, target: int, inputs: list[int]) -> tuple[float, int]:
+    def _learn(self, target: int, sets: Sequence[int]) -> None:
+        """Adds to ``known`` what it lacks of the parents ``sets``; those of one size at once."""
+        by_size: dict[int, list[int]] = {}
+        for given in sets:
+            if (target, given) not in self.known:
+                by_size.setdefault(given.bit_count(), []).append(given)
+        for size, fresh in by_size.items():
+            columns = 2 + DEGREE * size
+            most = max(1, MOST_KEPT // (self.sums.rows.size * columns**2))
+            for first in range(0, len(fresh), most):
+                self._add(target, fresh[first : first + most])
+
+    def _add(self, target: int, fresh: Sequence[int]) -> None:
+        parents = np.array([bits(given) for given in fresh], np.int64).reshape(len(fresh), -1)
+        score, count = self._fitted(target, 1 + DEGREE * parents)
+        if parents.shape[1]:
+            wide = (1 + DEGREE * parents[:, :, None] + np.arange(DEGREE)).reshape(len(fresh), -1)
+            bent, many = self._fitted(target, wide)
+            score, count = np.where(bent > score, [bent, many], [score, count])
+        for k, given in enumerate(fresh):
+            self.known[target, given] = score[:, k].tolist(), count[:, k].astype(int).tolist()
+
+    def _fitted(
+        self, target: int, inputs: Int[np.ndarray, "sets inputs"]
+    ) -> tuple[Float[np.ndarray, "draws sets"], Int[np.ndarray, "draws sets"]]:
         """The best way of sharing with these input columns; environments split off one by one."""
-        kept = ~self.replaced[target]
-        if not kept.any():
-            return 0.0, len(inputs)
-        at = [*inputs, 1 + DEGREE * target]
-        fit = _Fit.of(self.sums, np.flatnonzero(kept), at, self.penalty)
-        together = ~self.altered[target, kept]
-        score, count = fit.shared(np.stack([together, np.zeros_like(together)]))
-        best = int(score.argmax())
-        found = float(score[best]), int(count[best])
-        if not 2 < len(together) <= MOST_SPLIT:
-            return found
-        while together.sum() > 1:
-            one = np.flatnonzero(together)
-            fewer = np.repeat(together[None], len(one), 0)
-            fewer[np.arange(len(one)), one] = False
-            score, count = fit.shared(fewer)
-            best = int(score.argmax())
-            if score[best] <= found[0]:
-                break
-            found = float(score[best]), int(count[best])
-            together = fewer[best]
-        return found
-
-
-def _summed(
-    features: Float[np.ndarray, "rows features"],
-    place: Int[np.ndarray, " rows"],
-    weight: Float[np.ndarray, " rows"],
-) -> _Sums:
-    squares, rows = [], []
-    for e in range(int(place.max()) + 1):
-        own = features[place == e]
-        squares.append((own * weight[place == e, None]).T @ own)
-        rows.append(float(weight[place == e].sum()))
-    return _Sums(np.stack(squares), np.array(rows))
+        kept = np.flatnonzero(~self.replaced[target])
+        shape = len(self.sums.rows), len(inputs)
+        if not len(kept):
+            return np.zeros(shape), np.full(shape, inputs.shape[1])
+        own = np.full((len(inputs), 1), 1 + DEGREE * target)
+        fit = _Fit.of(self.sums, kept, np.concatenate([inputs, own], 1), self.penalty)
+        score, count = fit.best(~self.altered[target, kept])
+        return score.reshape(shape), count.reshape(shape)
 
 
 @dataclass(frozen=True, eq=False)
 class _Fit:
-    """Sums of one regression, the outcome last: about zero with a constant, and about the mean.
+    """Sums of many regressions, the outcome last: about zero with a constant, and about the mean.
 
     ``alone`` is −n_e log σ²_e of each environment's own regression.
     """
 
-    whole: Float[np.ndarray, "environments n n"]
-    centred: Float[np.ndarray, "environments m m"]
-    rows: Float[np.ndarray, " environments"]
-    alone: Float[np.ndarray, " environments"]
+    whole: Float[np.ndarray, "fits environments n n"]
+    centred: Float[np.ndarray, "fits environments m m"]
+    rows: Float[np.ndarray, "fits environments"]
+    alone: Float[np.ndarray, "fits environments"]
     penalty: float
 
     @classmethod
     def of(
-        cls, sums: _Sums, kept: Int[np.ndarray, " kept"], at: Sequence[int], penalty: float
+        cls,
+        sums: _Sums,
+        kept: Int[np.ndarray, " kept"],
+        at: Int[np.ndarray, "sets columns"],
+        penalty: float,
     ) -> "_Fit":
-        columns = [0, *at]
-        whole = sums.squares[kept][:, columns][:, :, columns]
-        rows = sums.rows[kept]
-        means = whole[:, 0, 1:] / rows[:, None]
-        centred = whole[:, 1:, 1:] - rows[:, None, None] * means[:, :, None] * means[:, None, :]
+        """The regressions of each draw on each set of columns, in this order."""
+        columns = np.concatenate([np.zeros((len(at), 1), np.int64), at], 1)
+        n = columns.shape[1]
+        flat = (columns[:, :, None] * sums.squares.shape[-1] + columns[:, None, :]).ravel()
+        squares = sums.squares.reshape(*sums.squares.shape[:2], -1)[:, kept]
+        whole = squares[:, :, flat].reshape(len(squares), len(kept), len(at), n, n)
+        whole = np.ascontiguousarray(whole.swapaxes(1, 2)).reshape(-1, len(kept), n, n)
+        rows = np.repeat(sums.rows[:, kept], len(at), 0)
+        total = whole[:, :, 0, 1:]
+        centred = whole[:, :, 1:, 1:] - (
+            total[..., :, None] * (total / rows[..., None])[..., None, :]
+        )
         alone = -rows * np.log(_left_alone(centred) / rows + RIDGE)
         return cls(whole, centred, rows, alone, penalty)
 
+    def best(
+        self, together: Bool[np.ndarray, " environments"]
+    ) -> tuple[Float[np.ndarray, " fits"], Int[np.ndarray, " fits"]]:
+        """Score and parameters of the best way found, starting from these environments shared."""
+        fits, many = self.rows.shape
+        every = np.arange(fits)
+        found, count = self.apart()
+        now = np.tile(together, (fits, 1))
+        score, used = self.shared(every, now[:, None])
+        better = score[:, 0] >= found
+        found = np.where(better, score[:, 0], found)
+        count = np.where(better, used[:, 0], count)
+        if not 2 < many <= MOST_SPLIT:
+            return found, count
+        left = int(together.sum())
+        while left > 1 and len(every):
+            one = np.nonzero(now[every])[1].reshape(-1, left)
+            fewer = np.repeat(now[every, None], left, 1)
+            np.put_along_axis(fewer, one[:, :, None], values=False, axis=2)
+            score, used = self.shared(every, fewer)
+            at = np.arange(len(every)), score.argmax(1)
+            better = score[at] > found[every]
+            every, at = every[better], (at[0][better], at[1][better])
+            found[every], count[every], now[every] = score[at], used[at], fewer[at]
+            left -= 1
+        return found, count
+
+    def apart(self) -> tuple[Float[np.ndarray, " fits"], Int[np.ndarray, " fits"]]:
+        """Score and parameters where every environment is on its own."""
+        many = self.rows.shape[1] * (self.centred.shape[2] + 1)
+        score = self.alone.sum(1) - self.penalty * many - RATHER
+        return score, np.full(len(score), many)
+
     def shared(
-        self, together: Bool[np.ndarray, "ways environments"]
-    ) -> tuple[Float[np.ndarray, " ways"], Int[np.ndarray, " ways"]]:
+        self, which: Int[np.ndarray, " some"], together: Bool[np.ndarray, "some ways environments"]
+    ) -> tuple[Float[np.ndarray, "some ways"], Int[np.ndarray, "some ways"]]:
         """Score and parameters where some environments share, and the others are on their own."""
-        inputs, kept = self.centred.shape[1] - 1, together.sum(1)
-        apart = together.shape[1] - kept
-        rest = np.where(together, 0.0, self.alone).sum(1)
+        inputs, kept = self.centred.shape[2] - 1, together.sum(2)
+        apart = together.shape[2] - kept
+        rest = np.where(together, 0.0, self.alone[which, None]).sum(2)
         many = apart * (inputs + 2)
-        chosen = np.where(kept > 0, 2 * apart * np.log(together.shape[1]), 0.0)
+        chosen = np.where(kept > 0, 2 * apart * np.log(together.shape[2]), 0.0)
         best = rest - self.penalty * many - RATHER
         count = many.copy()
-        share = together.astype(float)
-        total = np.maximum(share @ self.rows, 1.0)
+        share, rows = together.astype(float), self.rows[which, None]
+        total = np.maximum((share * rows).sum(2), 1.0)
         for own_level, each in ((False, self.whole), (True, self.centred)):
-            left = _left(share, each)
-            one = -total * np.log(left.sum(1) / total + RIDGE)
-            own = -(share * self.rows * np.log(left / self.rows + RIDGE)).sum(1)
+            left = _left(share, each[which])
+            one = -total * np.log(left.sum(2) / total + RIDGE)
+            own = -(share * rows * np.log(left / rows + RIDGE)).sum(2)
             for own_noise, value in ((False, one), (True, own)):
                 used = many + inputs + (kept if own_level else 1) + (kept if own_noise else 1)
                 differs = np.where((apart > 0) | own_level | own_noise, RATHER, 0.0)
@@ -231,24 +302,28 @@ class _Fit:
 
 
 def _left(
-    share: Float[np.ndarray, "ways environments"], each: Float[np.ndarray, "environments n n"]
-) -> Float[np.ndarray, "ways environments"]:
+    share: Float[np.ndarray, "fits ways environments"],
+    each: Float[np.ndarray, "fits environments n n"],
+) -> Float[np.ndarray, "fits ways environments"]:
     """Squares that the regression of the last column pooled in each way leaves of those in it."""
-    pooled = (share @ each.reshape(len(each), -1)).reshape(-1, *each.shape[1:])
-    size = np.maximum(np.trace(pooled, axis1=1, axis2=2), RIDGE)[:, None, None]
-    inner = pooled[:, :-1, :-1] + RIDGE * size * np.eye(each.shape[1] - 1)
-    weights = np.ones((len(share), each.shape[1]))
-    weights[:, :-1] = -np.linalg.solve(inner, pooled[:, :-1, -1:])[..., 0]
-    left = ((each @ weights.T) * weights.T).sum(1).T
+    fits, ways, _ = share.shape
+    n = each.shape[-1]
+    pooled = (share @ each.reshape(fits, -1, n * n)).reshape(fits, ways, n, n)
+    size = np.maximum(np.trace(pooled, axis1=2, axis2=3), RIDGE)[..., None, None]
+    inner = pooled[..., :-1, :-1] + RIDGE * size * np.eye(n - 1)
+    weights = np.ones((fits, ways, n))
+    weights[..., :-1] = -np.linalg.solve(inner, pooled[..., :-1, -1:])[..., 0]
+    turned = weights.swapaxes(1, 2)[:, None]
+    left = ((each @ turned) * turned).sum(2).swapaxes(1, 2)
     return np.maximum(left, 0.0) * share
 
 
 def _left_alone(
-    each: Float[np.ndarray, "environments n n"],
-) -> Float[np.ndarray, " environments"]:
+    each: Float[np.ndarray, "fits environments n n"],
+) -> Float[np.ndarray, "fits environments"]:
     """The same of each environment's own regression."""
-    size = np.trace(each, axis1=1, axis2=2)[:, None, None]
-    inner = each[:, :-1, :-1] + RIDGE * size * np.eye(each.shape[1] - 1)
-    product = each[:, :-1, -1]
+    size = np.trace(each, axis1=2, axis2=3)[..., None, None]
+    inner = each[..., :-1, :-1] + RIDGE * size * np.eye(each.shape[-1] - 1)
+    product = each[..., :-1, -1]
     weights = np.linalg.solve(inner, product[..., None])[..., 0]
-    return np.maximum(each[:, -1, -1] - (weights * product).sum(1), 0.0)
+    return np.maximum(each[..., -1, -1] - (weights * product).sum(-1), 0.0)
