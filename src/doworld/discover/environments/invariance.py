@@ -80,6 +80,8 @@ def _differing(sample: Sample, seed: int) -> tuple[int, ...]:
         rest = sample.only(np.isin(sample.place, left))
         if len(left) < len(places) and not _tested(rest, seed).p_value <= ALIKE:
             return tuple(p for p in places if p not in left)
+        if len(left) == 2:
+            break  # whichever is put aside, the other is left alone
         if not ranked or len(places) <= MOST_RANKED:
             alone = [_tested(_against(rest, p), seed).p_value for p in left]
             ranked = [left[i] for i in np.argsort(alone, kind="stable")]
@@ -178,9 +180,8 @@ def _capacity(basis: Basis, outcome: Float[np.ndarray, " rows"], units: Units) -
     What a smaller class leaves out would look like a change wherever causes are distributed
     otherwise.
     """
-    y = outcome[:, None]
-    model = HeldOut(basis.table, y, units)
-    losses = [float(((y - model.predict(c.terms)) ** 2).mean()) for c in basis.classes]
+    model = HeldOut(basis.table, outcome[:, None], units)
+    losses = model.losses([c.terms for c in basis.classes])[:, 0]
     return basis.classes[int(np.argmin(losses))]
 
 

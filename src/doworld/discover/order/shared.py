@@ -257,7 +257,10 @@ class _Fit:
         if not 2 < many <= MOST_SPLIT:
             return found, count
         left = int(together.sum())
-        while left > 1 and len(every):
+        while left > 1:
+            every = every[self._bound(many - left + 1)[every] > found[every]]
+            if not len(every):
+                break
             one = np.nonzero(now[every])[1].reshape(-1, left)
             fewer = np.repeat(now[every, None], left, 1)
             np.put_along_axis(fewer, one[:, :, None], values=False, axis=2)
@@ -275,6 +278,12 @@ class _Fit:
         score = self.alone.sum(1) - self.penalty * many - RATHER
         return score, np.full(len(score), many)
 
+    def _bound(self, apart: int) -> Float[np.ndarray, " fits"]:
+        """What no way with so many environments apart, or more, exceeds but by rounding."""
+        each = self.centred.shape[2] + 1
+        chosen = 2 * apart * np.log(self.rows.shape[1])
+        return self.alone.sum(1) - chosen - self.penalty * (apart + 1) * each - RATHER
+
     def shared(
         self, which: Int[np.ndarray, " some"], together: Bool[np.ndarray, "some ways environments"]
     ) -> tuple[Float[np.ndarray, "some ways"], Int[np.ndarray, "some ways"]]:
@@ -284,7 +293,7 @@ class _Fit:
         rest = np.where(together, 0.0, self.alone[which, None]).sum(2)
         many = apart * (inputs + 2)
         chosen = np.where(kept > 0, 2 * apart * np.log(together.shape[2]), 0.0)
-        best = rest - self.penalty * many - RATHER
+        best = np.where(kept > 0, -np.inf, rest - self.penalty * many - RATHER)
         count = many.copy()
         share, rows = together.astype(float), self.rows[which, None]
         total = np.maximum((share * rows).sum(2), 1.0)
