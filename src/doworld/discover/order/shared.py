@@ -18,6 +18,8 @@ Markov equivalence classes of directed acyclic graphs").
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import combinations
+from math import comb
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -33,6 +35,8 @@ MOST_SPLIT = 12
 """Environments up to which each may be found to have a mechanism of its own."""
 MOST_KEPT = 4_000_000
 """Numbers that sums of resamples, or regressions solved at once, may fill."""
+SO_FEW = 20
+"""Sets of parents of one size that are all scored once one of them is asked for."""
 RATHER = 1.0
 """By how much a cause in the table must be worse than the environment to be passed over for it."""
 
@@ -171,12 +175,16 @@ class SharedScore:
         return scores[self.draw], counts[self.draw]
 
     def _learn(self, target: int, sets: Sequence[int]) -> None:
-        """Adds to ``known`` what it lacks of the parents ``sets``; those of one size at once."""
-        by_size: dict[int, list[int]] = {}
-        for given in sets:
-            if (target, given) not in self.known:
-                by_size.setdefault(given.bit_count(), []).append(given)
-        for size, fresh in by_size.items():
+        """Adds to ``known`` what it lacks of the parents ``sets``; those of one size at once.
+
+        Where there are few sets of the size, all: others are sure to be asked for.
+        """
+        for size in {m.bit_count() for m in sets if (target, m) not in self.known}:
+            others = [v for v in range(len(self.replaced)) if v != target]
+            if comb(len(others), size) <= SO_FEW:
+                sets = [*sets, *(sum(1 << v for v in some) for some in combinations(others, size))]
+            fresh = [m for m in sets if m.bit_count() == size and (target, m) not in self.known]
+            fresh = list(dict.fromkeys(fresh))
             columns = 2 + DEGREE * size
             most = max(1, MOST_KEPT // (self.sums.rows.size * columns**2))
             for first in range(0, len(fresh), most):
