@@ -50,7 +50,7 @@ class HeldOut:
         return out
 
     def losses(
-        self, models: Sequence[Int[np.ndarray, " terms"]]
+        self, models: Sequence[Int[np.ndarray, " _"]]
     ) -> Float[np.ndarray, "models outcomes"]:
         """The mean squared error of each model's predictions, all models predicted at once."""
         squares, products = np.stack(self.squares), np.stack(self.products)

@@ -7,9 +7,9 @@ share the mechanism, so that a graph along which few mechanisms change scores be
     s(t | P) = max_h max_A max_m  Σ_e −n_e log σ²_e  −  c · (number of parameters),   c ≥ log n
 
 with h straight or bent answers (sums of Legendre polynomials of squashed parents); A the
-environments that have a mechanism of their own; and m what the others share: everything; all but
-the noise σ_e; all but the level; or all but both. BIC (Schwarz 1978) for the sparse mechanism
-shifts of Schölkopf et al. (2021) and Perry, von Kügelgen & Schölkopf (2022), "Causal discovery in
+environments that have a mechanism of their own; and m what the others share: everything, or all but
+some of the level, the weights and the noise σ_e. BIC (Schwarz 1978) for the sparse mechanism shifts
+of Schölkopf et al. (2021) and Perry, von Kügelgen & Schölkopf (2022), "Causal discovery in
 heterogeneous environments under the sparse mechanism shift hypothesis". Where an intervention on t
 is known, its environments are in A if it was soft; if it was hard they say nothing of P and do not
 count, as in GIES (Hauser & Bühlmann 2012, "Characterization and greedy learning of interventional
@@ -26,43 +26,15 @@ from jaxtyping import Bool, Float, Int
 from scipy import special, stats
 
 from doworld.discover.order.scores import BLOCKS, Strength, bits
+from doworld.discover.order.sharing import Sharing, Sums
 
 __all__ = ["SharedScore"]
 
 DEGREE = 3
-RIDGE = 1e-9
-MOST_SPLIT = 12
-"""Environments up to which each may be found to have a mechanism of its own."""
 MOST_KEPT = 4_000_000
 """Numbers that sums of resamples, or regressions solved at once, may fill."""
 SO_FEW = 20
 """Sets of parents of one size that are all scored once one of them is asked for."""
-RATHER = 1.0
-"""By how much a cause in the table must be worse than the environment to be passed over for it."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """FᵀF and the number of rows of each environment, of one or of several draws of the rows."""
-
-    squares: Float[np.ndarray, "draws environments features features"]
-    rows: Float[np.ndarray, "draws environments"]
-
-    @classmethod
-    def of(
-        cls,
-        features: Float[np.ndarray, "rows features"],
-        place: Int[np.ndarray, " rows"],
-        weights: Float[np.ndarray, "draws rows"],
-    ) -> "_Sums":
-        """How often each draw has each row are its ``weights``."""
-        squares, rows = [], []
-        for e in range(int(place.max()) + 1):
-            at = np.flatnonzero(place == e)
-            own, often = features[at], weights[:, at]
-            squares.append(np.stack([(own * w[:, None]).T @ own for w in often]))
-            rows.append(often.sum(1))
-        return cls(np.stack(squares, 1), np.stack(rows, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +60,7 @@ class SharedScore:
     replaced: Bool[np.ndarray, "variables environments"]
     altered: Bool[np.ndarray, "variables environments"]
     penalty: float
-    sums: _Sums
+    sums: Sums
     draw: int = 0
     known: dict[tuple[int, int], tuple[list[float], list[int]]] = field(default_factory=dict)
 
@@ -116,7 +88,7 @@ class SharedScore:
             none if replaced is None else replaced,
             none if altered is None else altered,
             penalty,
-            _Sums.of(features, place, np.ones((1, len(place)))),
+            Sums.of(features, place, np.ones((1, len(place)))),
         )
 
     @property
@@ -162,7 +134,7 @@ class SharedScore:
         most = max(1, MOST_KEPT // self.sums.squares[0].size)
         for first in range(0, count, most):
             weights = np.stack(drawn[first : first + most])[:, group].astype(float)
-            sums = _Sums.of(self.features, self.place, weights)
+            sums = Sums.of(self.features, self.place, weights)
             together = replace(self, sums=sums, draw=0, known={})
             for draw in range(len(weights)):
                 yield replace(together, draw=draw)
@@ -209,138 +181,6 @@ class SharedScore:
         if not len(kept):
             return np.zeros(shape), np.full(shape, inputs.shape[1])
         own = np.full((len(inputs), 1), 1 + DEGREE * target)
-        fit = _Fit.of(self.sums, kept, np.concatenate([inputs, own], 1), self.penalty)
+        fit = Sharing.of(self.sums, kept, np.concatenate([inputs, own], 1), self.penalty)
         score, count = fit.best(~self.altered[target, kept])
         return score.reshape(shape), count.reshape(shape)
-
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """Sums of many regressions, the outcome last: about zero with a constant, and about the mean.
-
-    ``alone`` is −n_e log σ²_e of each environment's own regression.
-    """
-
-    whole: Float[np.ndarray, "fits environments n n"]
-    centred: Float[np.ndarray, "fits environments m m"]
-    rows: Float[np.ndarray, "fits environments"]
-    alone: Float[np.ndarray, "fits environments"]
-    penalty: float
-
-    @classmethod
-    def of(
-        cls,
-        sums: _Sums,
-        kept: Int[np.ndarray, " kept"],
-        at: Int[np.ndarray, "sets columns"],
-        penalty: float,
-    ) -> "_Fit":
-        """The regressions of each draw on each set of columns, in this order."""
-        columns = np.concatenate([np.zeros((len(at), 1), np.int64), at], 1)
-        n = columns.shape[1]
-        flat = (columns[:, :, None] * sums.squares.shape[-1] + columns[:, None, :]).ravel()
-        squares = sums.squares.reshape(*sums.squares.shape[:2], -1)[:, kept]
-        whole = squares[:, :, flat].reshape(len(squares), len(kept), len(at), n, n)
-        whole = np.ascontiguousarray(whole.swapaxes(1, 2)).reshape(-1, len(kept), n, n)
-        rows = np.repeat(sums.rows[:, kept], len(at), 0)
-        total = whole[:, :, 0, 1:]
-        centred = whole[:, :, 1:, 1:] - (
-            total[..., :, None] * (total / rows[..., None])[..., None, :]
-        )
-        alone = -rows * np.log(_left_alone(centred) / rows + RIDGE)
-        return cls(whole, centred, rows, alone, penalty)
-
-    def best(
-        self, together: Bool[np.ndarray, " environments"]
-    ) -> tuple[Float[np.ndarray, " fits"], Int[np.ndarray, " fits"]]:
-        """Score and parameters of the best way found, starting from these environments shared."""
-        fits, many = self.rows.shape
-        every = np.arange(fits)
-        found, count = self.apart()
-        now = np.tile(together, (fits, 1))
-        score, used = self.shared(every, now[:, None])
-        better = score[:, 0] >= found
-        found = np.where(better, score[:, 0], found)
-        count = np.where(better, used[:, 0], count)
-        if not 2 < many <= MOST_SPLIT:
-            return found, count
-        left = int(together.sum())
-        while left > 1:
-            every = every[self._bound(many - left + 1)[every] > found[every]]
-            if not len(every):
-                break
-            one = np.nonzero(now[every])[1].reshape(-1, left)
-            fewer = np.repeat(now[every, None], left, 1)
-            np.put_along_axis(fewer, one[:, :, None], values=False, axis=2)
-            score, used = self.shared(every, fewer)
-            at = np.arange(len(every)), score.argmax(1)
-            better = score[at] > found[every]
-            every, at = every[better], (at[0][better], at[1][better])
-            found[every], count[every], now[every] = score[at], used[at], fewer[at]
-            left -= 1
-        return found, count
-
-    def apart(self) -> tuple[Float[np.ndarray, " fits"], Int[np.ndarray, " fits"]]:
-        """Score and parameters where every environment is on its own."""
-        many = self.rows.shape[1] * (self.centred.shape[2] + 1)
-        score = self.alone.sum(1) - self.penalty * many - RATHER
-        return score, np.full(len(score), many)
-
-    def _bound(self, apart: int) -> Float[np.ndarray, " fits"]:
-        """What no way with so many environments apart, or more, exceeds but by rounding."""
-        each = self.centred.shape[2] + 1
-        chosen = 2 * apart * np.log(self.rows.shape[1])
-        return self.alone.sum(1) - chosen - self.penalty * (apart + 1) * each - RATHER
-
-    def shared(
-        self, which: Int[np.ndarray, " some"], together: Bool[np.ndarray, "some ways environments"]
-    ) -> tuple[Float[np.ndarray, "some ways"], Int[np.ndarray, "some ways"]]:
-        """Score and parameters where some environments share, and the others are on their own."""
-        inputs, kept = self.centred.shape[2] - 1, together.sum(2)
-        apart = together.shape[2] - kept
-        rest = np.where(together, 0.0, self.alone[which, None]).sum(2)
-        many = apart * (inputs + 2)
-        chosen = np.where(kept > 0, 2 * apart * np.log(together.shape[2]), 0.0)
-        best = np.where(kept > 0, -np.inf, rest - self.penalty * many - RATHER)
-        count = many.copy()
-        share, rows = together.astype(float), self.rows[which, None]
-        total = np.maximum((share * rows).sum(2), 1.0)
-        for own_level, each in ((False, self.whole), (True, self.centred)):
-            left = _left(share, each[which])
-            one = -total * np.log(left.sum(2) / total + RIDGE)
-            own = -(share * rows * np.log(left / rows + RIDGE)).sum(2)
-            for own_noise, value in ((False, one), (True, own)):
-                used = many + inputs + (kept if own_level else 1) + (kept if own_noise else 1)
-                differs = np.where((apart > 0) | own_level | own_noise, RATHER, 0.0)
-                score = value + rest - chosen - self.penalty * used - differs
-                better = (kept > 0) & (score > best)
-                best, count = np.where(better, score, best), np.where(better, used, count)
-        return best, count
-
-
-def _left(
-    share: Float[np.ndarray, "fits ways environments"],
-    each: Float[np.ndarray, "fits environments n n"],
-) -> Float[np.ndarray, "fits ways environments"]:
-    """Squares that the regression of the last column pooled in each way leaves of those in it."""
-    fits, ways, _ = share.shape
-    n = each.shape[-1]
-    pooled = (share @ each.reshape(fits, -1, n * n)).reshape(fits, ways, n, n)
-    size = np.maximum(np.trace(pooled, axis1=2, axis2=3), RIDGE)[..., None, None]
-    inner = pooled[..., :-1, :-1] + RIDGE * size * np.eye(n - 1)
-    weights = np.ones((fits, ways, n))
-    weights[..., :-1] = -np.linalg.solve(inner, pooled[..., :-1, -1:])[..., 0]
-    turned = weights.swapaxes(1, 2)[:, None]
-    left = ((each @ turned) * turned).sum(2).swapaxes(1, 2)
-    return np.maximum(left, 0.0) * share
-
-
-def _left_alone(
-    each: Float[np.ndarray, "fits environments n n"],
-) -> Float[np.ndarray, "fits environments"]:
-    """The same of each environment's own regression."""
-    size = np.trace(each, axis1=2, axis2=3)[..., None, None]
-    inner = each[..., :-1, :-1] + RIDGE * size * np.eye(each.shape[-1] - 1)
-    product = each[..., :-1, -1]
-    weights = np.linalg.solve(inner, product[..., None])[..., 0]
-    return np.maximum(each[..., -1, -1] - (weights * product).sum(-1), 0.0)
