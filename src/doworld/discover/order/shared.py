@@ -167,20 +167,24 @@ class SharedScore:
         score, count = self._fitted(target, 1 + DEGREE * parents)
         if parents.shape[1]:
             wide = (1 + DEGREE * parents[:, :, None] + np.arange(DEGREE)).reshape(len(fresh), -1)
-            bent, many = self._fitted(target, wide)
+            bent, many = self._fitted(target, wide, above=score)
             score, count = np.where(bent > score, [bent, many], [score, count])
         for k, given in enumerate(fresh):
             self.known[target, given] = score[:, k].tolist(), count[:, k].astype(int).tolist()
 
     def _fitted(
-        self, target: int, inputs: Int[np.ndarray, "sets inputs"]
+        self,
+        target: int,
+        inputs: Int[np.ndarray, "sets inputs"],
+        above: Float[np.ndarray, "draws sets"] | None = None,
     ) -> tuple[Float[np.ndarray, "draws sets"], Int[np.ndarray, "draws sets"]]:
-        """The best way of sharing with these input columns; environments split off one by one."""
+        """The best way of sharing with these input columns, as far as it may be ``above``."""
         kept = np.flatnonzero(~self.replaced[target])
         shape = len(self.sums.rows), len(inputs)
         if not len(kept):
             return np.zeros(shape), np.full(shape, inputs.shape[1])
         own = np.full((len(inputs), 1), 1 + DEGREE * target)
         fit = Sharing.of(self.sums, kept, np.concatenate([inputs, own], 1), self.penalty)
-        score, count = fit.best(~self.altered[target, kept])
+        least = -np.inf if above is None else above.ravel()
+        score, count = fit.best(~self.altered[target, kept], least)
         return score.reshape(shape), count.reshape(shape)

@@ -89,9 +89,14 @@ class Sharing:
         return cls(whole, centred, rows, single, alone, _ends(whole), penalty)
 
     def best(
-        self, together: Bool[np.ndarray, " environments"]
+        self,
+        together: Bool[np.ndarray, " environments"],
+        above: Float[np.ndarray, " fits"] | float = -np.inf,
     ) -> tuple[Float[np.ndarray, " fits"], Int[np.ndarray, " fits"]]:
-        """Score and parameters of the best way found, starting from these environments shared."""
+        """Score and parameters of the best way found, starting from these environments shared.
+
+        Then one after the other is set apart. What cannot come ``above`` is not looked for.
+        """
         fits, many = self.rows.shape
         every = np.arange(fits)
         found, count = self.apart()
@@ -104,7 +109,8 @@ class Sharing:
             return found, count
         left = int(together.sum())
         while left > 1:
-            every = every[self._bound(many - left + 1)[every] > found[every]]
+            able = self._bound(many - left + 1) > np.maximum(found, above)
+            every = every[able[every]]
             if not len(every):
                 break
             one = np.nonzero(now[every])[1].reshape(-1, left)
