@@ -166,8 +166,10 @@ class Sharing:
         total = np.maximum((share * rows).sum(2), 1.0)
         for own_level, own_weights, left in self._left(which, share):
             one = -total * np.log(left.sum(2) / total + RIDGE)
-            own = -(share * rows * np.log(left / rows + RIDGE)).sum(2)
-            for own_noise, value in ((False, one), (True, own)):
+            values = [(False, one)]
+            if not (own_level and own_weights):  # else all would be their own, as in apart()
+                values.append((True, -(share * rows * np.log(left / rows + RIDGE)).sum(2)))
+            for own_noise, value in values:
                 used = many + inputs * (kept if own_weights else 1)
                 used = used + (kept if own_level else 1) + (kept if own_noise else 1)
                 differs = np.where((apart > 0) | own_level | own_weights | own_noise, RATHER, 0.0)
