@@ -33,8 +33,9 @@ __all__ = ["SharedScore"]
 DEGREE = 3
 MOST_KEPT = 4_000_000
 """Numbers that sums of resamples, or regressions solved at once, may fill."""
-SO_FEW = 20
-"""Sets of parents of one size that are all scored once one of them is asked for."""
+SO_FEW, SO_SMALL = 20, 60_000
+"""Sets of parents of one size, and the numbers that their regressions fill, up to which all of them
+are scored once one is asked for: that costs less than asking again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,12 +153,13 @@ class SharedScore:
         Where there are few sets of the size, all: others are sure to be asked for.
         """
         for size in {m.bit_count() for m in sets if (target, m) not in self.known}:
+            columns = 2 + DEGREE * size
             others = [v for v in range(len(self.replaced)) if v != target]
-            if comb(len(others), size) <= SO_FEW:
+            count = comb(len(others), size)
+            if count <= SO_FEW and count * self.sums.rows.size * columns**2 <= SO_SMALL:
                 sets = [*sets, *(sum(1 << v for v in some) for some in combinations(others, size))]
             fresh = [m for m in sets if m.bit_count() == size and (target, m) not in self.known]
             fresh = list(dict.fromkeys(fresh))
-            columns = 2 + DEGREE * size
             most = max(1, MOST_KEPT // (self.sums.rows.size * columns**2))
             for first in range(0, len(fresh), most):
                 self._add(target, fresh[first : first + most])
