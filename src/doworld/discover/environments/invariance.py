@@ -66,7 +66,7 @@ def invariance(sample: Sample, *, name_places: bool = False, seed: int = 0) -> I
     ``name_places`` also finds the environments that differ: the one least like the others is put
     aside until the rest are alike.
     """
-    found = _tested(sample, seed)
+    found = _tested(sample, _answers(sample, seed))
     if not name_places or not found.p_value <= ALIKE:
         return found
     return replace(found, differing=_differing(sample, seed))
@@ -78,10 +78,13 @@ def _differing(sample: Sample, seed: int) -> tuple[int, ...]:
     left, ranked = list(places), []
     while len(left) > 1:
         rest = sample.only(np.isin(sample.place, left))
-        if len(left) < len(places) and not _tested(rest, seed).p_value <= ALIKE:
+        if len(left) < len(places) and not invariance(rest, seed=seed).p_value <= ALIKE:
             return tuple(p for p in places if p not in left)
+        if len(left) == 2:
+            break  # whichever is put aside, the other is left alone
         if not ranked or len(places) <= MOST_RANKED:
-            alone = [_tested(_against(rest, p), seed).p_value for p in left]
+            answers = _answers(_against(rest, left[0]), seed)
+            alone = [_tested(_against(rest, p), answers).p_value for p in left]
             ranked = [left[i] for i in np.argsort(alone, kind="stable")]
         left.remove(ranked.pop(0))
     return tuple(places)
@@ -93,9 +96,29 @@ def _against(sample: Sample, place: int) -> Sample:
     return Sample(sample.outcome, sample.inputs, other, sample.unit, sample.discrete)
 
 
-def _tested(sample: Sample, seed: int) -> Invariance:
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """One column of the outcome and what is chosen for it, however the environments are named."""
+
+    outcome: Float[np.ndarray, " rows"]
+    basis: Basis
+    chosen: CapacityClass
+    units: Units
+
+
+def _answers(sample: Sample, seed: int) -> list[_Answer]:
+    """What is chosen for each column, alike for samples that tell as many environments apart."""
+    units = _units(sample, seed)
+    most = max(2, min(MOST_TERMS, len(sample.outcome) // ROWS_PER_TERM))
+    basis = build_basis(sample.inputs, most)
+    centred = sample.outcome - sample.outcome.mean(0)
+    scale = np.maximum(sample.outcome.std(0), np.finfo(float).tiny)
+    return [_Answer(y, basis, _capacity(basis, y, units), units) for y in (centred / scale).T]
+
+
+def _tested(sample: Sample, answers: list[_Answer]) -> Invariance:
     """The tests of all columns of the outcome; the least p-value counts as often as it was one."""
-    columns = [_column(sample, j, seed) for j in range(sample.outcome.shape[1])]
+    columns = [_column(sample, answer) for answer in answers]
     p = np.array([[c.answer, c.noise] for c in columns])
     known = np.isfinite(p)
     if not known.any():
@@ -110,12 +133,8 @@ def _tested(sample: Sample, seed: int) -> Invariance:
     )
 
 
-def _column(sample: Sample, column: int, seed: int) -> Invariance:
-    y = sample.outcome[:, column]
-    y = (y - y.mean()) / max(float(y.std()), np.finfo(float).tiny)
-    units = _units(sample, seed)
-    basis = build_basis(sample.inputs, max(2, min(MOST_TERMS, len(y) // ROWS_PER_TERM)))
-    chosen = _capacity(basis, y, units)
+def _column(sample: Sample, answer: _Answer) -> Invariance:
+    y, basis, chosen, units = answer.outcome, answer.basis, answer.chosen, answer.units
     apart = _fixed_apart(sample.inputs, sample.place)
     shapes = _shapes(sample.inputs, bent=chosen.degree > 1)
     common = _orthonormal(np.concatenate([basis.table[:, chosen.terms], shapes, apart], 1))
@@ -127,7 +146,7 @@ def _column(sample: Sample, column: int, seed: int) -> Invariance:
         return Invariance(nan, nan, nan, 0.0, 1.0)
     own = np.concatenate([common, _orthonormal(changes)], 1)
     error, left = y - common @ (common.T @ y), y - own @ (own.T @ y)
-    answer = _score(changes, error / np.sqrt(1 - _leverage(common)), units)
+    level = _score(changes, error / np.sqrt(1 - _leverage(common)), units)
     size = np.abs(left) / np.sqrt(1 - _leverage(own))
     noise = nan
     if not sample.discrete:
@@ -138,7 +157,7 @@ def _column(sample: Sample, column: int, seed: int) -> Invariance:
     free = max(len(y) - own.shape[1], 1), max(len(y) - common.shape[1], 1)
     before = max(float(error @ error) / free[1], np.finfo(float).tiny)
     effect = max(0.0, 1 - float(left @ left) / free[0] / before)
-    return Invariance(answer, answer, noise, effect, 1.0 if sample.discrete else spread)
+    return Invariance(level, level, noise, effect, 1.0 if sample.discrete else spread)
 
 
 def _noise(
@@ -178,9 +197,8 @@ def _capacity(basis: Basis, outcome: Float[np.ndarray, " rows"], units: Units) -
     What a smaller class leaves out would look like a change wherever causes are distributed
     otherwise.
     """
-    y = outcome[:, None]
-    model = HeldOut(basis.table, y, units)
-    losses = [float(((y - model.predict(c.terms)) ** 2).mean()) for c in basis.classes]
+    model = HeldOut(basis.table, outcome[:, None], units)
+    losses = model.losses([c.terms for c in basis.classes])[:, 0]
     return basis.classes[int(np.argmin(losses))]
 
 

@@ -1,5 +1,6 @@
 """Held-out predictions of nested least-squares models from sums shared by all of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ NOISE_FREE = 1e-3
 class HeldOut:
     """Least squares on any subset of a table's columns, each fold predicted from the others.
 
-    XᵀX and XᵀY are summed once a fold; a subset then costs one Cholesky factorisation a fold.
+    XᵀX and XᵀY are summed once a fold; a subset then costs one factorisation a fold.
     """
 
     def __init__(
@@ -47,6 +48,25 @@ class HeldOut:
             weights = cho_solve(factor, product[terms][:, which], check_finite=False)
             out[held] = self.table[np.ix_(held, terms)] @ weights
         return out
+
+    def losses(
+        self, models: Sequence[Int[np.ndarray, " _"]]
+    ) -> Float[np.ndarray, "models outcomes"]:
+        """The mean squared error of each model's predictions, all models predicted at once."""
+        squares, products = np.stack(self.squares), np.stack(self.products)
+        folds, _, width = products.shape
+        weights = np.zeros((self.table.shape[1], len(models), folds, width))
+        for k, terms in enumerate(models):
+            part = squares[:, terms[:, None], terms]
+            size = np.trace(part, axis1=1, axis2=2)[:, None, None]
+            part += RIDGE * size / len(terms) * np.eye(len(terms))
+            weights[terms, k] = np.linalg.solve(part, products[:, terms]).swapaxes(0, 1)
+        total = np.zeros((len(models), width))
+        for fold, held in enumerate(self.rows):
+            of = weights[:, :, fold].reshape(len(weights), -1)
+            said = (self.table[held] @ of).reshape(len(held), len(models), width)
+            total += ((self.outcomes[held, None] - said) ** 2).sum(0)
+        return total / len(self.outcomes)
 
 
 @dataclass(frozen=True, eq=False)

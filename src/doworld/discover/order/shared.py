@@ -7,9 +7,9 @@ share the mechanism, so that a graph along which few mechanisms change scores be
     s(t | P) = max_h max_A max_m  Σ_e −n_e log σ²_e  −  c · (number of parameters),   c ≥ log n
 
 with h straight or bent answers (sums of Legendre polynomials of squashed parents); A the
-environments that have a mechanism of their own; and m what the others share: everything; all but
-the noise σ_e; all but the level; or all but both. BIC (Schwarz 1978) for the sparse mechanism
-shifts of Schölkopf et al. (2021) and Perry, von Kügelgen & Schölkopf (2022), "Causal discovery in
+environments that have a mechanism of their own; and m what the others share: everything, or all but
+some of the level, the weights and the noise σ_e. BIC (Schwarz 1978) for the sparse mechanism shifts
+of Schölkopf et al. (2021) and Perry, von Kügelgen & Schölkopf (2022), "Causal discovery in
 heterogeneous environments under the sparse mechanism shift hypothesis". Where an intervention on t
 is known, its environments are in A if it was soft; if it was hard they say nothing of P and do not
 count, as in GIES (Hauser & Bühlmann 2012, "Characterization and greedy learning of interventional
@@ -17,35 +17,33 @@ Markov equivalence classes of directed acyclic graphs").
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from math import comb
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import special, stats
 
 from doworld.discover.order.scores import BLOCKS, Strength, bits
+from doworld.discover.order.sharing import Sharing, Sums
 
 __all__ = ["SharedScore"]
 
 DEGREE = 3
-RIDGE = 1e-9
-MOST_SPLIT = 12
-"""Environments up to which each may be found to have a mechanism of its own."""
-RATHER = 1.0
-"""By how much a cause in the table must be worse than the environment to be passed over for it."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Sums:
-    """FᵀF and the number of rows of each environment."""
-
-    squares: Float[np.ndarray, "environments features features"]
-    rows: Float[np.ndarray, " environments"]
+MOST_KEPT = 4_000_000
+"""Numbers that sums of resamples, or regressions solved at once, may fill."""
+SO_FEW, SO_SMALL = 20, 60_000
+"""Sets of parents of one size, and the numbers that their regressions fill, up to which all of them
+are scored once one is asked for: that costs less than asking again."""
 
 
 @dataclass(frozen=True, eq=False)
 class SharedScore:
     """The score of a table by sums over each environment, for ``permutation.search``.
+
+    What is asked of one draw of the rows is computed for all draws at once, as the others are
+    asked much the same.
 
     Attributes:
         features: a constant and then ``DEGREE`` columns a variable, the variable itself first.
@@ -53,8 +51,9 @@ class SharedScore:
         replaced: ``[v, e]``: v does not listen to its causes in e.
         altered: ``[v, e]``: v has a mechanism of its own in e.
         penalty: c, the price of a parameter.
-        sums: of the rows, or of rows drawn from them.
-        known: scores, and numbers of parameters, already computed.
+        sums: of the rows, or of several draws of them.
+        draw: which of these is scored.
+        known: scores, and numbers of parameters, already computed for all draws.
     """
 
     features: Float[np.ndarray, "rows features"]
@@ -62,8 +61,9 @@ class SharedScore:
     replaced: Bool[np.ndarray, "variables environments"]
     altered: Bool[np.ndarray, "variables environments"]
     penalty: float
-    sums: _Sums
-    known: dict[tuple[int, int], tuple[float, int]] = field(default_factory=dict)
+    sums: Sums
+    draw: int = 0
+    known: dict[tuple[int, int], tuple[list[float], list[int]]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -89,8 +89,13 @@ class SharedScore:
             none if replaced is None else replaced,
             none if altered is None else altered,
             penalty,
-            _summed(features, place, np.ones(len(place))),
+            Sums.of(features, place, np.ones((1, len(place)))),
         )
+
+    @property
+    def environments(self) -> int:
+        """How many environments are compared."""
+        return self.sums.rows.shape[1]
 
     def local(self, target: int, given: int) -> float:
         """s(t | P)."""
@@ -98,6 +103,7 @@ class SharedScore:
 
     def gains(self, target: int, given: int, candidates: Sequence[int]) -> Float[np.ndarray, " c"]:
         """s(t | P ∪ c) − s(t | P) for each candidate c."""
+        self._learn(target, [given | 1 << c for c in candidates])
         now = self.local(target, given)
         return np.array([self.local(target, given | 1 << c) - now for c in candidates])
 
@@ -110,145 +116,77 @@ class SharedScore:
         before, few = self._best(target, given)
         gain = max(after - before + self.penalty * max(many - few, 1), 0.0)
         p_value = float(stats.chi2.sf(gain, max(many - few, 1)))
-        return Strength(gain, p_value, 1 - float(np.exp(-gain / self.sums.rows.sum())))
+        rows = float(self.sums.rows[self.draw].sum())
+        return Strength(gain, p_value, 1 - float(np.exp(-gain / rows)))
 
     def resamples(self, count: int, rng: np.random.Generator) -> Iterator["SharedScore"]:
         """Rows drawn with replacement within each environment, in random groups."""
         group = np.zeros(len(self.place), np.int64)
         sizes: list[int] = []
-        for e in range(len(self.sums.rows)):
+        for e in range(self.environments):
             own = np.flatnonzero(self.place == e)
             blocks = min(BLOCKS, len(own))
             group[own] = sum(sizes) + rng.permutation(np.arange(len(own)) % blocks)
             sizes.append(blocks)
-        for _ in range(count):
-            drawn = np.concatenate([rng.multinomial(b, np.full(b, 1 / b)) for b in sizes])
-            sums = _summed(self.features, self.place, drawn[group].astype(float))
-            yield SharedScore(
-                self.features, self.place, self.replaced, self.altered, self.penalty, sums
-            )
+        drawn = [
+            np.concatenate([rng.multinomial(b, np.full(b, 1 / b)) for b in sizes])
+            for _ in range(count)
+        ]
+        most = max(1, MOST_KEPT // self.sums.squares[0].size)
+        for first in range(0, count, most):
+            weights = np.stack(drawn[first : first + most])[:, group].astype(float)
+            sums = Sums.of(self.features, self.place, weights)
+            together = replace(self, sums=sums, draw=0, known={})
+            for draw in range(len(weights)):
+                yield replace(together, draw=draw)
 
     def _best(self, target: int, given: int) -> tuple[float, int]:
         """s(t | P) and the number of parameters behind it."""
-        found = self.known.get((target, given))
-        if found is None:
-            parents = bits(given)
-            found = self._fitted(target, [1 + DEGREE * p for p in parents])
-            if parents:
-                wide = [1 + DEGREE * p + k for p in parents for k in range(DEGREE)]
-                found = max(found, self._fitted(target, wide))
-            self.known[target, given] = found
-        return found
+        if (target, given) not in self.known:
+            self._learn(target, [given])
+        scores, counts = self.known[target, given]
+        return scores[self.draw], counts[self.draw]
 
-    def _fitted(self, target: int, inputs: list[int]) -> tuple[float, int]:
-        """The best way of sharing with these input columns; environments split off one by one."""
-        kept = ~self.replaced[target]
-        if not kept.any():
-            return 0.0, len(inputs)
-        at = [*inputs, 1 + DEGREE * target]
-        fit = _Fit.of(self.sums, np.flatnonzero(kept), at, self.penalty)
-        together = ~self.altered[target, kept]
-        score, count = fit.shared(np.stack([together, np.zeros_like(together)]))
-        best = int(score.argmax())
-        found = float(score[best]), int(count[best])
-        if not 2 < len(together) <= MOST_SPLIT:
-            return found
-        while together.sum() > 1:
-            one = np.flatnonzero(together)
-            fewer = np.repeat(together[None], len(one), 0)
-            fewer[np.arange(len(one)), one] = False
-            score, count = fit.shared(fewer)
-            best = int(score.argmax())
-            if score[best] <= found[0]:
-                break
-            found = float(score[best]), int(count[best])
-            together = fewer[best]
-        return found
+    def _learn(self, target: int, sets: Sequence[int]) -> None:
+        """Adds to ``known`` what it lacks of the parents ``sets``; those of one size at once.
 
+        Where there are few sets of the size, all: others are sure to be asked for.
+        """
+        for size in {m.bit_count() for m in sets if (target, m) not in self.known}:
+            columns = 2 + DEGREE * size
+            others = [v for v in range(len(self.replaced)) if v != target]
+            count = comb(len(others), size)
+            if count <= SO_FEW and count * self.sums.rows.size * columns**2 <= SO_SMALL:
+                sets = [*sets, *(sum(1 << v for v in some) for some in combinations(others, size))]
+            fresh = [m for m in sets if m.bit_count() == size and (target, m) not in self.known]
+            fresh = list(dict.fromkeys(fresh))
+            most = max(1, MOST_KEPT // (self.sums.rows.size * columns**2))
+            for first in range(0, len(fresh), most):
+                self._add(target, fresh[first : first + most])
 
-def _summed(
-    features: Float[np.ndarray, "rows features"],
-    place: Int[np.ndarray, " rows"],
-    weight: Float[np.ndarray, " rows"],
-) -> _Sums:
-    squares, rows = [], []
-    for e in range(int(place.max()) + 1):
-        own = features[place == e]
-        squares.append((own * weight[place == e, None]).T @ own)
-        rows.append(float(weight[place == e].sum()))
-    return _Sums(np.stack(squares), np.array(rows))
+    def _add(self, target: int, fresh: Sequence[int]) -> None:
+        parents = np.array([bits(given) for given in fresh], np.int64).reshape(len(fresh), -1)
+        score, count = self._fitted(target, 1 + DEGREE * parents)
+        if parents.shape[1]:
+            wide = (1 + DEGREE * parents[:, :, None] + np.arange(DEGREE)).reshape(len(fresh), -1)
+            bent, many = self._fitted(target, wide, above=score)
+            score, count = np.where(bent > score, [bent, many], [score, count])
+        for k, given in enumerate(fresh):
+            self.known[target, given] = score[:, k].tolist(), count[:, k].astype(int).tolist()
 
-
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """Sums of one regression, the outcome last: about zero with a constant, and about the mean.
-
-    ``alone`` is −n_e log σ²_e of each environment's own regression.
-    """
-
-    whole: Float[np.ndarray, "environments n n"]
-    centred: Float[np.ndarray, "environments m m"]
-    rows: Float[np.ndarray, " environments"]
-    alone: Float[np.ndarray, " environments"]
-    penalty: float
-
-    @classmethod
-    def of(
-        cls, sums: _Sums, kept: Int[np.ndarray, " kept"], at: Sequence[int], penalty: float
-    ) -> "_Fit":
-        columns = [0, *at]
-        whole = sums.squares[kept][:, columns][:, :, columns]
-        rows = sums.rows[kept]
-        means = whole[:, 0, 1:] / rows[:, None]
-        centred = whole[:, 1:, 1:] - rows[:, None, None] * means[:, :, None] * means[:, None, :]
-        alone = -rows * np.log(_left_alone(centred) / rows + RIDGE)
-        return cls(whole, centred, rows, alone, penalty)
-
-    def shared(
-        self, together: Bool[np.ndarray, "ways environments"]
-    ) -> tuple[Float[np.ndarray, " ways"], Int[np.ndarray, " ways"]]:
-        """Score and parameters where some environments share, and the others are on their own."""
-        inputs, kept = self.centred.shape[1] - 1, together.sum(1)
-        apart = together.shape[1] - kept
-        rest = np.where(together, 0.0, self.alone).sum(1)
-        many = apart * (inputs + 2)
-        chosen = np.where(kept > 0, 2 * apart * np.log(together.shape[1]), 0.0)
-        best = rest - self.penalty * many - RATHER
-        count = many.copy()
-        share = together.astype(float)
-        total = np.maximum(share @ self.rows, 1.0)
-        for own_level, each in ((False, self.whole), (True, self.centred)):
-            left = _left(share, each)
-            one = -total * np.log(left.sum(1) / total + RIDGE)
-            own = -(share * self.rows * np.log(left / self.rows + RIDGE)).sum(1)
-            for own_noise, value in ((False, one), (True, own)):
-                used = many + inputs + (kept if own_level else 1) + (kept if own_noise else 1)
-                differs = np.where((apart > 0) | own_level | own_noise, RATHER, 0.0)
-                score = value + rest - chosen - self.penalty * used - differs
-                better = (kept > 0) & (score > best)
-                best, count = np.where(better, score, best), np.where(better, used, count)
-        return best, count
-
-
-def _left(
-    share: Float[np.ndarray, "ways environments"], each: Float[np.ndarray, "environments n n"]
-) -> Float[np.ndarray, "ways environments"]:
-    """Squares that the regression of the last column pooled in each way leaves of those in it."""
-    pooled = (share @ each.reshape(len(each), -1)).reshape(-1, *each.shape[1:])
-    size = np.maximum(np.trace(pooled, axis1=1, axis2=2), RIDGE)[:, None, None]
-    inner = pooled[:, :-1, :-1] + RIDGE * size * np.eye(each.shape[1] - 1)
-    weights = np.ones((len(share), each.shape[1]))
-    weights[:, :-1] = -np.linalg.solve(inner, pooled[:, :-1, -1:])[..., 0]
-    left = ((each @ weights.T) * weights.T).sum(1).T
-    return np.maximum(left, 0.0) * share
-
-
-def _left_alone(
-    each: Float[np.ndarray, "environments n n"],
-) -> Float[np.ndarray, " environments"]:
-    """The same of each environment's own regression."""
-    size = np.trace(each, axis1=1, axis2=2)[:, None, None]
-    inner = each[:, :-1, :-1] + RIDGE * size * np.eye(each.shape[1] - 1)
-    product = each[:, :-1, -1]
-    weights = np.linalg.solve(inner, product[..., None])[..., 0]
-    return np.maximum(each[:, -1, -1] - (weights * product).sum(1), 0.0)
+    def _fitted(
+        self,
+        target: int,
+        inputs: Int[np.ndarray, "sets inputs"],
+        above: Float[np.ndarray, "draws sets"] | None = None,
+    ) -> tuple[Float[np.ndarray, "draws sets"], Int[np.ndarray, "draws sets"]]:
+        """The best way of sharing with these input columns, as far as it may be ``above``."""
+        kept = np.flatnonzero(~self.replaced[target])
+        shape = len(self.sums.rows), len(inputs)
+        if not len(kept):
+            return np.zeros(shape), np.full(shape, inputs.shape[1])
+        own = np.full((len(inputs), 1), 1 + DEGREE * target)
+        fit = Sharing.of(self.sums, kept, np.concatenate([inputs, own], 1), self.penalty)
+        least = -np.inf if above is None else above.ravel()
+        score, count = fit.best(~self.altered[target, kept], least)
+        return score.reshape(shape), count.reshape(shape)

@@ -284,7 +284,7 @@ def _notes(found: Found, fdr: float) -> tuple[str, ...]:
         else "linear regressions, which do not see relations without a linear trend"
     )
     if isinstance(found.score, SharedScore):
-        count = len(found.score.sums.rows)
+        count = found.score.environments
         model = f"regressions that {count} environments share as far as they can"
     if isinstance(found.score, AdditiveScore):
         model = (
