@@ -23,7 +23,7 @@ from doworld.discover.independence import (
     Regressions,
     TableTest,
 )
-from doworld.discover.independence.laws import FINEST
+from doworld.discover.independence.number_law import FINEST
 from doworld.discover.independence.scores import FREEDOM
 
 SHARES = (0.05, 0.2, 0.5)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float
 
+from doworld._core.errors import SchemaError
 from doworld.discover.independence.columns import Columns, Rows
 from doworld.discover.independence.gains import information, inputs_of
 from doworld.discover.independence.kernel_test import cauchy
@@ -29,10 +30,10 @@ class ConditionalInformation:
         Î(x; y | z) = max over both directions of n⁻¹ Σ_i log p̂(y_i | x_i, z_i) − log p̂(y_i | z_i)
 
     in nats, each row judged by mechanisms learned from the other folds: a number's law is of
-    location and scale with Student's noise (``NumberLaw``), a level's is logistic (``LevelLaw``).
-    Held out, each direction is below the information there is but for chance, so the better learned
-    one is nearer. That is the statistic, and where it is positive the effect; of a number and its
-    copy it is as large as ``laws.FINEST`` lets it be.
+    location, scale and shape (``NumberLaw``), a level's is logistic (``LevelLaw``). It is the
+    statistic, and where it is positive the effect. Each direction is the information there is less
+    what the larger law misses and more what the smaller does, so in few rows it is too small, and
+    the better learned direction is nearer. A number and its copy reach ``number_law.FINEST``.
 
     Under independence such a difference of nested models is degenerate (Vuong 1989), so the p-value
     is that of the scores which the extra terms of the larger mechanism have at the smaller one
@@ -40,14 +41,18 @@ class ConditionalInformation:
 
         s_k(x_i | z_i) s_l(y_i | z_i) w(z_i),   E[·] = 0 if x ⫫ y | z,
 
-    with s₁ the score of a mean or a logit, s₂ of log σ, s₃ of skew (``scores``). s₁s₁ asks for a
-    shift, s₁s₂, s₂s₁, s₂s₂, s₁s₃ and s₃s₁ together for bends and spread, and s₁s₁z_j for a shift
-    whose mean over z is 0 (weights as Scheidegger, Hörrmann and Bühlmann 2022). Each of the three
-    is a generalised covariance (Shah and Peters 2020), valid if both laws are learned at a moderate
-    rate, with the null of ``products``; the p-value of all is Cauchy's (Liu and Xie 2020).
+    with s₁ the score of a mean or a logit, s₂ that of log σ and P_k terms of x or y themselves
+    (``scores``). s₁s₁ asks for a shift; s₁s₂, s₂s₁ and s₂s₂ for spread; s₁P_k and P_ks₁ for bends;
+    s₁s₁z_j for a shift whose mean over z is 0 (weights as Scheidegger, Hörrmann and Bühlmann 2022;
+    left out where it has more products than there are rows). Each of the four is a generalised
+    covariance (Shah and Peters 2020), valid if both laws are learned at a moderate rate, with the
+    null of ``products``; the p-value of all is Cauchy's (Liu and Xie 2020), in which the shift
+    counts as much as the others together. The folds have no part in it.
+
+    Raises ``SchemaError`` where ``terms`` is below 1 or ``folds`` below 2.
 
     Attributes:
-        terms: the most terms a law has.
+        terms: the most terms of z that scores are freed of.
         folds: of rows held out, for the estimate alone.
         seed: of the folds.
 
@@ -63,6 +68,12 @@ class ConditionalInformation:
     terms: int = 60
     folds: int = 4
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.terms < 1:
+            raise SchemaError(f"terms is {self.terms}, but a law needs one. Use 1 or more.")
+        if self.folds < 2:
+            raise SchemaError(f"folds is {self.folds}, so no row is held out. Use 2 or more.")
 
     @property
     def name(self) -> str:
@@ -106,7 +117,9 @@ class _Bound:
         weights = _weights(self.columns, given, rows)
         if 0 < weights.shape[1] * int(shift.sum()) <= rows.count:
             found.append(weighted_products(a.left, b.left, shift, weights))
-        return cauchy(found, [len(found) - 1 or 1] + [1] * (len(found) - 1)) if found else 1.0
+        # shifts are what most links are, so they keep half of the level
+        share = [max(len(found) - 1, 1)] + [1] * (len(found) - 1)
+        return cauchy(found, share) if found else 1.0
 
     def _left(self, column: int, given: tuple[int, ...], rows: Rows) -> Scores:
         key = (column, given, rows.key)

@@ -6,7 +6,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from doworld.discover.independence.columns import Columns, Rows
-from doworld.discover.independence.laws import Law, LevelLaw, NumberLaw, Split
+from doworld.discover.independence.law import Law, Split
+from doworld.discover.independence.level_law import LevelLaw
+from doworld.discover.independence.number_law import NumberLaw
 from doworld.discover.independence.ridge import Ridge
 from doworld.discover.numerics.basis import build_basis
 from doworld.discover.numerics.stratified import joint_code

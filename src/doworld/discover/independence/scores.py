@@ -18,7 +18,7 @@ FREEDOM = 5.0
 FARTHEST = 3.0
 """The scale given z may differ from its mean by this much in the logarithm of its square."""
 TERMS = (2, 3, 4, 5)
-DETERMINED = 1e-6
+DETERMINED = 1e-4
 """Share of a number's standard deviation below which what z leaves of it is rounding."""
 LEAST = 0.05
 """Share of the variance below which a squared residual counts as this share."""
