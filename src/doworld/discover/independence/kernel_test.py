@@ -118,6 +118,8 @@ def cauchy(p_values: Sequence[float], weights: Sequence[float] | None = None) ->
 
     >>> round(cauchy([0.03, 0.03]), 6)
     0.03
+    >>> round(cauchy([0.01, 0.5], [1, 3]), 3)
+    0.04
     """
     if len(p_values) == 1:
         return p_values[0]

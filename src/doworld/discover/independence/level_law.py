@@ -11,7 +11,7 @@ from doworld.discover.independence.ridge import Ridge
 __all__ = ["LevelLaw"]
 
 STEPS = 25
-SETTLED = 1e-4
+SETTLED = 1e-3
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from doworld.discover.independence.scores import FREEDOM
 __all__ = ["FINEST", "NumberLaw"]
 
 STEPS = 8
-SETTLED = 1e-3
+SETTLED = 1e-2
 FARTHEST = 2.0
 """The logarithm of a scale given its causes lies within this of its mean."""
 FINEST = 1e-4

@@ -27,6 +27,13 @@ class Ridge:
         basis: U of the training rows.
         beyond: what stands for U in the held-out rows.
         squares: s², as shares of the largest.
+
+    >>> terms = np.random.default_rng(0).standard_normal((60, 2))
+    >>> y = terms @ np.array([1.0, 2.0])
+    >>> ridge = Ridge.of(terms[:40], terms[40:])
+    >>> weights = ridge.shrinkage(y[:40, None]) * (ridge.basis.T @ y[:40])
+    >>> bool(np.allclose(y[:40].mean() + ridge.beyond @ weights, y[40:], atol=1e-4))
+    True
     """
 
     basis: Float[np.ndarray, "rows directions"]

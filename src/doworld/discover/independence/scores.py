@@ -18,6 +18,7 @@ FREEDOM = 5.0
 FARTHEST = 3.0
 """The scale given z may differ from its mean by this much in the logarithm of its square."""
 TERMS = (2, 3, 4, 5)
+"""Degrees of the terms: the score of the mean holds the first."""
 DETERMINED = 1e-4
 """Share of a number's standard deviation below which what z leaves of it is rounding."""
 LEAST = 0.05
@@ -49,9 +50,9 @@ def scores(columns: Columns, column: int, rows: Rows, smoother: Smoother) -> Sco
     r"""The scores of a column at its law given z, which ``smoother`` regresses on.
 
     A level has 1(x = k) − p̂_k(z), the scores of its logits, and so has a number of two values.
-    Another number has ε = (x − μ̂(z))/σ̂(z),
-    with μ̂ and log σ̂² by regression (log σ̂² on log ε²; Harvey 1976), and with Student's law of ν
-    degrees of freedom the scores of the mean and of log σ,
+    Another number has ε = (x − μ̂(z))/σ̂(z), with μ̂ and log σ̂² by regression (the latter of the
+    logarithms of squared residuals; Harvey 1976), and with Student's law of ν degrees of freedom
+    the scores of the mean and of log σ,
 
         s₁ = (ν + 1) ε / (ν + ε²),   s₂ = (ν + 1) ε² / (ν + ε²) − 1,
 
