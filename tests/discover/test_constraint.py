@@ -10,6 +10,7 @@ from doworld.discover import (
     PC,
     BestOrder,
     Colliders,
+    ConditionalInformation,
     KernelTest,
     Levels,
     LikelihoodRatio,
@@ -56,7 +57,10 @@ def lines():
     return {"a": a, "b": b, "c": c, "d": c + rng.standard_normal(800)}
 
 
-@pytest.mark.parametrize("test", [PartialCorrelation(), LikelihoodRatio(), Regressions()])
+@pytest.mark.parametrize(
+    "test",
+    [PartialCorrelation(), LikelihoodRatio(), Regressions(), ConditionalInformation()],
+)
 def test_colliders_and_what_follows(lines, test):
     graph = discover(table(lines), method=PC(test=test, level=0.01))
     assert marks(graph) == {("a", "c"), ("b", "c"), ("c", "d")}

@@ -14,6 +14,7 @@ from doworld.discover.environments.targets import ActedOn as ActedOn
 from doworld.discover.environments.targets import acted_on as acted_on
 from doworld.discover.environments.targets import as_interventions as as_interventions
 from doworld.discover.independence import Circuit as Circuit
+from doworld.discover.independence import ConditionalInformation as ConditionalInformation
 from doworld.discover.independence import Gaussian as Gaussian
 from doworld.discover.independence import KernelTest as KernelTest
 from doworld.discover.independence import Levels as Levels

@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from doworld._core.errors import DataError, SchemaError
 from doworld.data import Kind
 from doworld.discover.independence import (
     Circuit,
     Columns,
+    ConditionalInformation,
     Gaussian,
     IndependenceTest,
     KernelTest,
@@ -21,19 +23,27 @@ from doworld.discover.independence import (
     Regressions,
     TableTest,
 )
+from doworld.discover.independence.number_law import FINEST
+from doworld.discover.independence.scores import FREEDOM
 
 SHARES = (0.05, 0.2, 0.5)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A test, the kind of table that it is for, and the rows that it is tried with."""
+    """A test, the kind of table that it is for, and the draws that it is tried with.
+
+    ``copy`` is its effect of a column on its copy, 1 but for one in nats.
+    """
 
     test: Any
     shape: str
     draws: tuple[int, int, int] = (300, 150, 40)
+    copy: float = 1.0
 
 
+# a copy tells a level's entropy, and a number's down to the finest noise that a law may have
+EXACT = 0.5 * np.log(2 * np.pi * np.e) - np.log(FINEST) + stats.t(FREEDOM).logpdf(0)
 CASES = {
     "partial": Case(PartialCorrelation(), "linear"),
     "ratio": Case(LikelihoodRatio(), "linear"),
@@ -42,6 +52,8 @@ CASES = {
     "regressions": Case(Regressions(), "smooth", (200, 100, 20)),
     "kernel": Case(KernelTest(), "smooth", (150, 60, 15)),
     "kernels": Case(KernelTest((Gaussian(1.0), Circuit())), "smooth", (100, 40, 10)),
+    "information": Case(ConditionalInformation(), "smooth", (200, 100, 20), EXACT),
+    "information-levels": Case(ConditionalInformation(), "levels", (200, 100, 20), np.log(3)),
 }
 ROWS = (50, 500, 5000)
 
@@ -189,10 +201,10 @@ def test_identical_columns_are_dependent(case, table):
     x[:, 1] = x[:, 0]
     verdict = case.test.on(columns(x, case.shape)).test(0, 1)
     assert verdict.p_value < 1e-6
-    assert verdict.effect == pytest.approx(1.0, abs=0.05)
+    assert verdict.effect == pytest.approx(case.copy, rel=0.05)
 
 
-@pytest.mark.parametrize("name", ["features", "kernel", "kernels"])
+@pytest.mark.parametrize("name", ["features", "kernel", "kernels", "information"])
 def test_dependence_without_correlation_is_seen(name):
     rng = np.random.default_rng(0)
     z, x, e = rng.standard_normal((3, 300))
@@ -218,7 +230,9 @@ def mixed(rows, rng, link):
     return Columns(np.column_stack([x, y, z]).astype(float), kinds, ("x", "y", "z"))
 
 
-@pytest.mark.parametrize("name", ["ratio", "features", "regressions", "kernel", "kernels"])
+@pytest.mark.parametrize(
+    "name", ["ratio", "features", "regressions", "kernel", "kernels", "information"]
+)
 def test_numbers_and_levels_mix(name):
     rng = np.random.default_rng(5)
     test = CASES[name].test

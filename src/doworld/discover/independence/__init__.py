@@ -1,6 +1,9 @@
 """Tests of conditional independence: one protocol, one test a file."""
 
 from doworld.discover.independence.columns import Columns as Columns
+from doworld.discover.independence.conditional_information import (
+    ConditionalInformation as ConditionalInformation,
+)
 from doworld.discover.independence.kernel_test import KernelTest as KernelTest
 from doworld.discover.independence.kernels import Circuit as Circuit
 from doworld.discover.independence.kernels import Gaussian as Gaussian

@@ -111,18 +111,22 @@ class _Bound:
         return Verdict(statistic, p, rows.count, rows.dropped, effect)
 
 
-def cauchy(p_values: Sequence[float]) -> float:
+def cauchy(p_values: Sequence[float], weights: Sequence[float] | None = None) -> float:
     """One p-value of several, however they depend on each other (Liu & Xie 2020).
+
+    The ``weights`` of the p-values are equal unless given.
 
     >>> round(cauchy([0.03, 0.03]), 6)
     0.03
+    >>> round(cauchy([0.01, 0.5], [1, 3]), 3)
+    0.04
     """
     if len(p_values) == 1:
         return p_values[0]
     p = np.clip(p_values, 1e-300, 1 - 1e-12)
     small = p < 1e-12
     each = np.where(small, 1 / (p * np.pi), np.tan((0.5 - p) * np.pi))
-    mean = float(each.mean())
+    mean = float(np.average(each, weights=weights))
     if mean > 1e12:
         return float(1 / (mean * np.pi))
     return float(0.5 - np.arctan(mean) / np.pi)

@@ -1,12 +1,12 @@
 """Whether the residuals of two sets of features are uncorrelated, whatever their noise."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import stats
 
 from doworld.discover.independence.smoother import Residuals
 
-__all__ = ["products", "tail"]
+__all__ = ["products", "tail", "weighted_products"]
 
 STRAIGHT = 1e-3
 """Skewness below which a law counts as normal."""
@@ -32,20 +32,43 @@ def products(a: Residuals, b: Residuals) -> tuple[float, float, float]:
     The effect is the root of the RV coefficient, ‖AᵀB‖² / (‖AᵀA‖ ‖BᵀB‖) (Escoufier 1973).
     """
     x, y = a.values, b.values
-    n = len(x)
     cross = x.T @ y
-    left = n - 1 - len(a.kept) + (a.kept**2).T @ b.kept**2
-    seen = a.variance.T @ b.variance
-    wide = np.sqrt(np.maximum(left / seen, 1e-6))
-    each = (x[:, :, None] * y[:, None, :] * wide).reshape(n, -1)
+    each = (x[:, :, None] * y[:, None, :] * _widening(a, b)).reshape(len(x), -1)
     total = float((cross**2).sum())
-    if each.shape[1] == 1:
-        t = float(cross[0, 0] * wide[0, 0]) / max(float(np.linalg.norm(each)) * wide[0, 0], 1e-300)
-        p = float(2 * stats.t.sf(abs(t), max(n - 1 - len(a.kept), 1)))
-    else:
-        p = tail(total, *cumulants(each))
     norm = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
-    return total / n, p, float(np.sqrt(min(total / max(norm, 1e-300), 1.0)))
+    effect = float(np.sqrt(min(total / max(norm, 1e-300), 1.0)))
+    return total / len(x), _p_value(total, each, a), effect
+
+
+def weighted_products(
+    a: Residuals,
+    b: Residuals,
+    pairs: Bool[np.ndarray, "outputs others"],
+    weights: Float[np.ndarray, "rows weights"],
+) -> float:
+    """The p-value of Σ ‖Σ_i a_ik b_il w_i‖² over the pairs (k, l) that are asked for.
+
+    ``weights`` are functions of z, so each product has mean 0 under independence given z, as in
+    ``products``.
+    """
+    k, j = np.nonzero(pairs)
+    each = a.values[:, k] * b.values[:, j]
+    each = (each[:, :, None] * weights[:, None, :]).reshape(len(each), -1)
+    total = float((each.sum(0) ** 2).sum())
+    wide = np.repeat(_widening(a, b)[k, j], weights.shape[1])
+    return _p_value(total, each * wide, a)
+
+
+def _widening(a: Residuals, b: Residuals) -> Float[np.ndarray, "outputs others"]:
+    left = len(a.values) - 1 - len(a.kept) + (a.kept**2).T @ b.kept**2
+    return np.sqrt(np.maximum(left / (a.variance.T @ b.variance), 1e-6))
+
+
+def _p_value(total: float, each: Float[np.ndarray, "rows products"], of: Residuals) -> float:
+    if each.shape[1] == 1:
+        t = np.sqrt(total) / max(float(np.linalg.norm(each)), 1e-300)
+        return float(2 * stats.t.sf(t, max(len(each) - 1 - len(of.kept), 1)))
+    return tail(total, *cumulants(each))
 
 
 def cumulants(each: Float[np.ndarray, "rows products"]) -> tuple[float, float, float]:

@@ -18,7 +18,8 @@ class Verdict:
         p_value: the probability of a statistic as large where the two are independent given z.
         rows: complete rows that were used.
         dropped: rows left out because one of the variables is missing in them.
-        effect: strength of the dependence that z leaves, 0 for none and 1 for the strongest.
+        effect: strength of the dependence that z leaves, 0 for none and 1 for the strongest, or as
+            many nats as the test's name says.
     """
 
     statistic: float
