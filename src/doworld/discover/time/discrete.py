@@ -5,7 +5,8 @@ Levers (``discover.time.levers``) give an order within the row. Then, for every 
 1. in the rows where a lever of something above j was pulled, and none of j's own, the parents
    within the row are the smallest set given which nothing else above j matters: grow–shrink
    (Margaritis & Thrun 1999) with the stratified test;
-2. in all rows, given those, the parents at earlier rows and the actions, likewise.
+2. in all rows, given those, the parents at earlier rows and the actions, likewise; its own past also
+   where nothing above it was set.
 
 In step 1 the action itself is not conditioned on: a lever determines the variable it sets, so that
 "the lever moves j" and "what it sets moves j" say the same of the data, and the shorter account,
@@ -194,4 +195,10 @@ def _parents(
     now = [link for link in inside if within[link].p_value <= rate and large(within[link])]
     every = np.ones_like(rows)
     out = table.grow_shrink(target, earlier, every, given=now, rate=rate)
+    quiet = ~rows & (levers.pulled[target] < 0)
+    own = (target, 1)
+    if own in out and not (out[own].p_value <= rate and large(out[own])):
+        # many causes within the row leave too few rows a stratum to see what is kept from before
+        still = table.grow_shrink(target, inside + lagged_states, quiet, rate=rate)[own]
+        out[own] = replace(still, p_value=min(1.0, 2 * still.p_value))
     return out | {link: within[link] for link in inside}
