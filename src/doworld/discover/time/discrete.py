@@ -5,8 +5,8 @@ Levers (``discover.time.levers``) give an order within the row. Then, for every 
 1. in the rows where a lever of something above j was pulled, and none of j's own, the parents
    within the row are the smallest set given which nothing else above j matters: grow–shrink
    (Margaritis & Thrun 1999) with the stratified test;
-2. in all rows, given those, the parents at earlier rows and the actions, likewise; its own past also
-   where nothing above it was set.
+2. in all rows, given those, the parents at earlier rows and the actions, likewise; its own past
+   also where nothing above it was set.
 
 In step 1 the action itself is not conditioned on: a lever determines the variable it sets, so that
 "the lever moves j" and "what it sets moves j" say the same of the data, and the shorter account,
