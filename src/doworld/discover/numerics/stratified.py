@@ -13,15 +13,19 @@ has. X² is summed over strata and compared with the gamma distribution of the s
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
-from scipy import stats
+from jaxtyping import Float, Int
+from scipy.special import gammaincc, ndtri
 
-__all__ = ["Stratified", "joint_code", "stratified"]
+__all__ = ["Stratified", "coded", "joint_code", "stratified"]
 
 Codes = Int[np.ndarray, " rows"]
 
 FEWEST = 4
 """Rows below which a stratum says nothing: the variance asks for them."""
+ROUNDING = 1e-12
+"""A variance that small beside its squared mean is rounding: no pairing differs from another."""
+SPREAD = 16
+"""Values or cells for each row up to which they are counted, not sorted."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,76 @@ def joint_code(*columns: Codes) -> Codes:
     """
     if not columns:
         raise ValueError("no column to code. Give at least one.")
-    code = np.unique(columns[0], return_inverse=True)[1]
+    code, size = coded(columns[0])
     for column in columns[1:]:
-        other = np.unique(column, return_inverse=True)[1]
-        code = np.unique(code * (other.max(initial=0) + 1) + other, return_inverse=True)[1]
+        other, levels = coded(column)
+        code, size = coded(code * levels + other)
     return code
 
 
-def _margins(stratum: Codes, value: Codes, strata: int) -> tuple[np.ndarray, ...]:
-    """Count of each cell of a stratum, its stratum, the cell of each row; levels and Σ A_ii²."""
-    cell = joint_code(stratum, value)
-    count = np.bincount(cell).astype(float)
-    home = np.zeros(len(count), np.int64)
-    home[cell] = stratum
-    size = np.bincount(stratum, minlength=strata).astype(float)
-    levels = np.bincount(home, minlength=strata)
-    diagonal = count * (1 / count - 1 / size[home]) ** 2
-    return cell, count, levels, np.bincount(home, diagonal, minlength=strata)
+def coded(values: Codes) -> tuple[Codes, int]:
+    """The rank of each value among those that occur, and how many occur.
+
+    >>> coded(np.array([7, -2, 7]))
+    (array([1, 0, 1]), 2)
+    """
+    if len(values) and values.dtype.kind in "iub":
+        values = values.astype(np.int64, copy=False)
+        low, high = int(values.min()), int(values.max())
+        if high - low <= SPREAD * len(values):  # counting is quicker than sorting
+            values = values - low if low else values
+            seen = np.bincount(values, minlength=high - low + 1) > 0
+            if seen.all():
+                return values, len(seen)
+            rank = np.cumsum(seen)
+            return (rank - 1).take(values), int(rank[-1])
+    present, code = np.unique(values, return_inverse=True)
+    return code, len(present)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """The cells of stratum, x and y that occur, in rising order, and the rows in each."""
+
+    home: Codes
+    x: Codes
+    y: Codes
+    rows: Float[np.ndarray, " cells"]
+
+    @classmethod
+    def of(cls, x: Codes, y: Codes, strata: Codes) -> "_Cells":
+        x, wide = coded(x)
+        y, high = coded(y)
+        size = (int(strata.max(initial=0)) + 1) * wide * high
+        if size > SPREAD * len(x):
+            strata, count = coded(strata)
+            size = count * wide * high
+        joint = (strata * wide + x) * high + y
+        if size <= SPREAD * len(x):
+            rows = np.bincount(joint, minlength=size)
+            joint = np.flatnonzero(rows)
+            rows = rows[joint]
+        else:
+            joint, rows = np.unique(joint, return_counts=True)
+        above, y = np.divmod(joint, high)
+        home, x = np.divmod(above, wide)
+        return cls(home, x, y, rows.astype(float))
+
+    def only(self, kept: np.ndarray) -> "_Cells":
+        return _Cells(self.home[kept], self.x[kept], self.y[kept], self.rows[kept])
+
+
+def _margins(
+    cells: _Cells, value: Codes, home: Codes, size: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the stratum and value of each cell; by stratum how many values, and Σ A_ii²."""
+    margin, count = coded(home * (int(value.max()) + 1) + value)
+    rows = np.bincount(margin, cells.rows, minlength=count)
+    of = np.zeros(count, np.int64)
+    of[margin] = home
+    diagonal = rows * (1 / rows - 1 / size[of]) ** 2
+    levels = np.bincount(of, minlength=len(size))
+    return rows[margin], levels, np.bincount(of, diagonal, minlength=len(size))
 
 
 def _moments(n: np.ndarray, a: np.ndarray, sa: np.ndarray, b: np.ndarray, sb: np.ndarray):
@@ -94,31 +151,29 @@ def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
     >>> stratified(x, y, np.zeros(900, int)).p_value < 1e-9, stratified(x, y, z).p_value > 0.05
     (True, True)
     """
-    strata = np.unique(strata, return_inverse=True)[1]
-    every = len(y) * max(min(len(np.unique(x)), len(np.unique(y))) - 1, 1)
-    kept = np.bincount(strata)[strata] >= FEWEST
-    x, y, strata = x[kept], y[kept], np.unique(strata[kept], return_inverse=True)[1]
-    if not len(x):
+    strata = strata if strata.min(initial=0) >= 0 else coded(strata)[0]
+    cells = _Cells.of(x, y, strata)
+    least = min(len(np.unique(cells.x)), len(np.unique(cells.y)))
+    every = len(y) * max(least - 1, 1)
+    enough = np.bincount(cells.home, cells.rows)[cells.home] >= FEWEST
+    if not enough.any():
         return Stratified(1.0, 0.0, 0.0, 0)
-    count = int(strata.max()) + 1
-    n = np.bincount(strata).astype(float)
-    x_cell, x_count, a, sa = _margins(strata, x, count)
-    y_cell, y_count, b, sb = _margins(strata, y, count)
-    both = joint_code(x_cell, y_cell)
-    pairs = np.bincount(both).astype(float)
-    x_of, y_of, home = (np.zeros(len(pairs), np.int64) for _ in range(3))
-    x_of[both], y_of[both], home[both] = x_cell, y_cell, strata
-    t = np.bincount(home, pairs**2 / (x_count[x_of] * y_count[y_of]), minlength=count) - 1
+    cells = cells.only(enough)
+    home, count = coded(cells.home)
+    n = np.bincount(home, cells.rows, minlength=count)
+    of_x, a, sa = _margins(cells, cells.x, home, n)
+    of_y, b, sb = _margins(cells, cells.y, home, n)
+    t = np.bincount(home, cells.rows**2 / (of_x * of_y), minlength=count) - 1
     a, b = a - 1.0, b - 1.0
     live = (a > 0) & (b > 0)
     mean, variance = _moments(n, a, sa, b, sb)
     total = float((n * t)[live].sum())
     expected, spread = float((n * mean)[live].sum()), float((n**2 * variance)[live].sum())
-    if expected <= 0 or spread <= 0:
+    if expected <= 0 or spread <= ROUNDING * expected**2:
         return Stratified(1.0, 0.0, 0.0, 0)
-    tail = float(stats.gamma.sf(total, expected**2 / spread, scale=spread / expected))
+    tail = float(gammaincc(expected**2 / spread, max(total, 0.0) * expected / spread))
     effect = (total - expected) / every
-    score = float(stats.norm.isf(max(tail, 1e-300)))
+    score = float(-ndtri(max(tail, 1e-300)))
     room = max(float((n * np.minimum(a, b))[live].sum()) - expected, 1e-12)
     rows, gain = int(n[live].sum()), float(np.clip(effect, 0, 1))
     share, error = float(np.clip((total - expected) / room, 0, 1)), float(np.sqrt(spread)) / room

@@ -121,7 +121,7 @@ def search(
 
     Raises ``GraphError`` where the required edges form a cycle.
 
-    >>> from doworld.discover.order.scores import MultinomialScore
+    >>> from doworld.discover.order.multinomial import MultinomialScore
     >>> codes = np.array([[0, 0, 1, 1] * 20, [0, 0, 1, 1] * 20, [0, 1, 0, 1] * 20])
     >>> free = Constraints(~np.eye(3, dtype=bool), np.zeros((3, 3), bool), (0.0,) * 3, 2)
     >>> score = MultinomialScore.of(codes, [2, 2, 2])

@@ -12,7 +12,8 @@ from doworld.data import Kind, Role, Trajectories
 from doworld.discover.numerics.missing import completed, enough_pairs
 from doworld.discover.numerics.standard import standardise
 from doworld.discover.order.additive import AdditiveScore
-from doworld.discover.order.scores import GaussianScore, MultinomialScore
+from doworld.discover.order.multinomial import MultinomialScore
+from doworld.discover.order.scores import GaussianScore
 from doworld.discover.time.design import ENOUGH_COMPLETE, FEWEST_TOGETHER, MOST_COMPLETED
 
 __all__ = ["Table", "rows_of", "score_of", "smooth_score", "table_of"]
