@@ -76,11 +76,12 @@ def coded(values: Codes) -> tuple[Codes, int]:
         low, high = int(values.min()), int(values.max())
         if high - low <= SPREAD * len(values):  # counting is quicker than sorting
             values = values - low if low else values
-            seen = np.bincount(values, minlength=high - low + 1) > 0
-            if seen.all():
+            seen = np.flatnonzero(np.bincount(values))
+            if len(seen) == high - low + 1:
                 return values, len(seen)
-            rank = np.cumsum(seen)
-            return (rank - 1).take(values), int(rank[-1])
+            rank = np.empty(high - low + 1, np.int64)
+            rank[seen] = np.arange(len(seen))
+            return rank.take(values), len(seen)
     present, code = np.unique(values, return_inverse=True)
     return code, len(present)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from math import lgamma
 
 import numpy as np
@@ -12,10 +13,7 @@ __all__ = ["Cells", "Evidence", "Rising", "Rows", "packed"]
 
 PRIOR_ROWS = 1.0
 LEAST_SHARE = 1e-30
-LONGEST = 1 << 16
-"""Rows up to which logarithms of rising factorials are looked up."""
-KEPT_TABLES = 256
-KEPT_CODES = 20_000_000
+KEPT_CODES = 5_000_000
 """Numbers of cells that are kept in memory, summed over sets of variables."""
 AT_ONCE = 1 << 16
 """Rows times candidates that are counted at once."""
@@ -31,22 +29,25 @@ class Rising:
 
     Attributes:
         most: the largest N.
-        known: by a, the values at N = 0 … ``most``.
+        asked: by a, how many values were computed one by one.
+        known: by a, the values at N = 0 … ``most``, where that many were asked for.
 
     >>> float(Rising(5)(1.0, np.array([0, 3])) @ [1.0, 1.0]) - np.log(6)
     0.0
     """
 
     most: int
+    asked: dict[float, int] = field(default_factory=dict)
     known: dict[float, Float[np.ndarray, " counts"]] = field(default_factory=dict)
 
     def __call__(self, a: float, counts: Integer[np.ndarray, "*shape"]) -> np.ndarray:
         """The value at each count."""
-        if self.most > LONGEST:
-            return gammaln(counts + a) - lgamma(a)
         table = self.known.get(a)
         if table is None:
-            if len(self.known) >= KEPT_TABLES:
+            asked = self.asked[a] = self.asked.get(a, 0) + counts.size
+            if asked < self.most:
+                return gammaln(counts + a) - lgamma(a)
+            if len(self.known) * self.most >= KEPT_CODES:
                 self.known.pop(next(iter(self.known)))
             table = self.known[a] = np.zeros(self.most + 1)
             np.cumsum(np.log(a + np.arange(self.most)), out=table[1:])
@@ -68,11 +69,13 @@ def packed(code: Integer[np.ndarray, " rows"], size: int) -> tuple[np.ndarray, i
     >>> packed(np.array([5, 0, 5]), 6)[0].tolist()
     [1, 0, 1]
     """
-    if size > SPARSE * len(code) + LONGEST:
+    if size > SPARSE * len(code) + AT_ONCE:
         present, code = np.unique(code, return_inverse=True)
         return code, len(present)
-    number = np.cumsum(np.bincount(code, minlength=size) > 0)
-    return (number - 1).take(code), int(number[-1])
+    present = np.flatnonzero(np.bincount(code, minlength=size))
+    number = np.empty(size, np.int64)
+    number[present] = np.arange(len(present))
+    return number.take(code), len(present)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,23 +85,28 @@ class Rows:
     Attributes:
         codes: the codes 0 … r − 1 of each variable.
         levels: r of each variable.
-        times: how often each row occurs; None for once.
-        group: the group of each row; None for one group.
+        times: how often each row is drawn; None where its group says it.
+        group: the group of each row; None where there is one.
         weights: how often each group is drawn.
         known: cells by set of variables.
     """
 
     codes: dict[int, Integer[np.ndarray, " rows"]]
     levels: tuple[int, ...]
-    times: Float[np.ndarray, " rows"] | None
+    times: Float[np.ndarray, "draws rows"] | None
     group: Integer[np.ndarray, " rows"] | None
     weights: Float[np.ndarray, "draws groups"]
     known: dict[int, Cells] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many rows are listed."""
         return len(next(iter(self.codes.values())))
+
+    @cached_property
+    def copies(self) -> int:
+        """How many tables are counted at once: draws, or groups."""
+        return len(self.weights) if self.times is not None else self.weights.shape[1]
 
     def cells(self, mask: int) -> Cells:
         """The cell of each row in the table of the variables whose bits are set."""
@@ -120,42 +128,36 @@ class Rows:
             code, size = packed(code, size)
         return Cells(code, size, cells.whole * levels)
 
-    def counts(self, code: Integer[np.ndarray, "*rows"], size: int) -> np.ndarray:
-        """How often each cell is drawn: ``[draw, cell]``; rows may be repeated as a whole."""
-        repeats = code.size // self.count
+    def counts(
+        self, code: Integer[np.ndarray, "*rows"], size: int
+    ) -> Integer[np.ndarray, "draws cells"]:
+        """How often each of ``size`` cells is drawn; ``code`` may list all rows several times."""
+        if self.times is not None:
+            draws = len(self.times)
+            code = code.reshape(1, -1, self.count)
+            if draws > 1:
+                code = code + (np.arange(draws) * size)[:, None, None]
+            times = np.broadcast_to(self.times[:, None], code.shape)
+            found = np.bincount(code.ravel(), times.ravel(), minlength=draws * size)
+            return found.reshape(draws, size).astype(np.int64)
         if self.group is None:
-            times = self.times
-            if times is not None and repeats > 1:
-                times = np.broadcast_to(times, (repeats, self.count)).ravel()
-            found = np.bincount(code.ravel(), times, minlength=size)[None]
-            return found if times is None else found.astype(np.int64)
+            return np.bincount(code.ravel(), minlength=size)[None]
         groups = self.weights.shape[1]
         found = np.bincount((self.group * size + code).ravel(), minlength=groups * size)
         return (self.weights @ found.reshape(groups, size).astype(float)).astype(np.int64)
 
     def distinct(self, mask: int) -> "Rows | None":
-        """The distinct rows of some variables; None where they are no fewer."""
-        members = [v for v in range(mask.bit_length()) if mask >> v & 1]
-        size = 1
-        for v in members:
-            size *= self.levels[v]
-        if size >= 1 << 60 or self.group is not None or self.times is not None:
-            return None
-        code = self.codes[members[0]]
-        for v in members[1:]:
-            code = code * self.levels[v] + self.codes[v]
-        if size <= SPARSE * self.count:
-            times = np.bincount(code, minlength=size)
-            code = np.flatnonzero(times)
-            times = times[code]
-        else:
-            code, times = np.unique(code, return_counts=True)
-        if 2 * len(code) > self.count:
+        """The distinct rows of some variables; None where counting in them is no quicker."""
+        cells = self.cells(mask)
+        code, size = packed(cells.of, cells.size)
+        if 2 * size * len(self.weights) > self.count:
             return None
         codes = {}
-        for v in reversed(members):
-            code, codes[v] = np.divmod(code, self.levels[v])
-        return Rows(codes, self.levels, times.astype(float), None, self.weights)
+        for v in (v for v in range(mask.bit_length()) if mask >> v & 1):
+            codes[v] = np.empty(size, np.int64)
+            codes[v][code] = self.codes[v]
+        times = self.counts(code, size).astype(float)
+        return Rows(codes, self.levels, times, None, self.weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,29 +225,27 @@ class Evidence:
         base = cells.of * own + rows.codes[target]
         for levels, some in alike.items():
             size = cells.size * own * levels
-            if size * rows.weights.shape[1] > SPARSE * rows.count + AT_ONCE:
+            if size * rows.copies > SPARSE * rows.count + AT_ONCE:
                 for c in some:
                     for mask in (given | 1 << target | 1 << c, given | 1 << c):
                         if mask not in self.known:
                             self.known[mask] = self._sum(rows, mask)
                 continue
-            many = max(1, AT_ONCE // max(rows.count, size * rows.weights.shape[1]))
+            many = max(1, AT_ONCE // max(rows.count, size * rows.copies))
             for at in range(0, len(some), many):
                 self._together(rows, target, given, some[at : at + many], base * levels)
 
     def _rows(self, both: int, among: Sequence[int]) -> Rows:
-        """The rows to count in: the distinct ones where the same variables were asked of before."""
+        """The rows to count in: the distinct ones where the same variables are asked of again."""
         mask = both
         for c in among:
             mask |= 1 << c
-        if mask.bit_count() > MOST_DISTINCT or self.rows.group is not None:
+        if mask.bit_count() > MOST_DISTINCT:
             return self.rows
-        if mask not in self.distinct:
+        if mask not in self.distinct and self.rows.group is None:
             self.distinct[mask] = None
             return self.rows
-        found = self.distinct.pop(mask)
-        if found is None:
-            found = self.rows.distinct(mask) or self.rows
+        found = self.distinct.pop(mask, None) or self.rows.distinct(mask) or self.rows
         self.distinct[mask] = found
         return found
 
@@ -275,6 +275,6 @@ class Evidence:
     def _sum(self, rows: Rows, mask: int) -> list[float]:
         cells = rows.cells(mask)
         code, size = cells.of, cells.size
-        if size * rows.weights.shape[1] > SPARSE * rows.count:
+        if size * rows.copies > SPARSE * rows.count:
             code, size = packed(code, size)
         return self._terms(cells.whole, rows.counts(code, size)).tolist()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -276,36 +277,35 @@ class _Trees:
         return known
 
     def _grow(self, target: int, available: int) -> tuple[float, int]:
-        taken = self.constraints.parents[target]
-        while taken.bit_count() < self.constraints.most:
-            step = next((c for c in self._rank(target, taken) if available >> c & 1), None)
-            if step is None:
+        taken, most, ranked = self.constraints.parents[target], self.constraints.most, self._ranked
+        while taken.bit_count() < most:
+            known = ranked.get((target, taken))
+            if known is None:
+                known = ranked[target, taken] = self._rank(target, taken)
+            for step in known:
+                if available >> step & 1:
+                    taken |= 1 << step
+                    break
+            else:
                 break
-            taken |= 1 << step
-        return self._shrink(target, taken)
+        return self._shrunk.get((target, taken)) or self._shrink(target, taken)
 
     def _rank(self, target: int, taken: int) -> list[int]:
         """The candidates that would raise the score, the best first."""
-        known = self._ranked.get((target, taken))
-        if known is None:
-            others = [c for c in self.near[target] if not taken >> c & 1]
-            gains = self.score.gains(target, taken, others)
-            order = np.argsort(-gains, kind="stable")
-            known = [others[k] for k in order.tolist() if gains[k] > LEAST_GAIN]
-            self._ranked[target, taken] = known
-        return known
+        others = [c for c in self.near[target] if not taken >> c & 1]
+        gains = self.score.gains(target, taken, others).tolist()
+        some = [k for k, gain in enumerate(gains) if gain > LEAST_GAIN]
+        return [others[k] for k in sorted(some, key=lambda k: -gains[k])]
 
     def _shrink(self, target: int, taken: int) -> tuple[float, int]:
-        known = self._shrunk.get((target, taken))
-        if known is None:
-            known = self.score.local(target, taken), taken
-            free = bits(taken & ~self.constraints.parents[target])
-            if taken.bit_count() > 1 and free:
-                fewer = [taken ^ (1 << c) for c in free]
-                value, rest = max((self.score.local(target, m), m) for m in fewer)
-                if value > known[0] + LEAST_GAIN:
-                    known = self._shrink(target, rest)
-            self._shrunk[target, taken] = known
+        known = self.score.local(target, taken), taken
+        free = bits(taken & ~self.constraints.parents[target])
+        if taken.bit_count() > 1 and free:
+            fewer = [taken ^ (1 << c) for c in free]
+            value, rest = max((self.score.local(target, m), m) for m in fewer)
+            if value > known[0] + LEAST_GAIN:
+                known = self._shrunk.get((target, rest)) or self._shrink(target, rest)
+        self._shrunk[target, taken] = known
         return known
 
     def widen(self, order: list[int]) -> bool:
@@ -350,7 +350,7 @@ def _climb(
 
     The variables ``first`` are tried, then the neighbours of every one that moved.
     """
-    waiting = set(first)
+    waiting, stand = set(first), _Stand.of(order)
     while waiting:
         turn = rng.permutation(sorted(waiting)).tolist()
         waiting = set()
@@ -358,41 +358,59 @@ def _climb(
             if trees.budget.over():
                 trees.budget.cut("the search for the best order ended before it stood still")
                 return order
-            gap = _best_gap(v, order, trees)
+            gap = _best_gap(v, stand, trees)
             if gap is not None:
                 order.remove(v)
                 order.insert(gap, v)
+                stand = _Stand.of(order)
                 waiting.update(trees.near[v], bits(trees.after[v]))
     return order
 
 
-def _best_gap(v: int, order: list[int], trees: _Trees) -> int | None:
+class _Stand(NamedTuple):
+    """The place of each variable in an order, and the variables before it (as bits)."""
+
+    place: list[int]
+    before: list[int]
+
+    @classmethod
+    def of(cls, order: Sequence[int]) -> "_Stand":
+        place, before, seen = [0] * len(order), [0] * len(order), 0
+        for k, v in enumerate(order):
+            place[v], before[v] = k, seen
+            seen |= 1 << v
+        return cls(place, before)
+
+
+def _best_gap(v: int, stand: _Stand, trees: _Trees) -> int | None:
     """Where ``v`` should go among the other variables; None where it stands best already.
 
-    One walk along the others sums what it costs each of them to stand before v, and what v gains
-    from standing behind them.
+    One walk along those that v may be linked to sums what it costs each of them to stand before v,
+    and what v gains from standing behind them. Between two of them the score stays the same.
     """
-    best, own, touched = trees.best, trees.candidates[v], trees.after[v]
-    limits = trees.constraints
-    parents, children = limits.parents[v], limits.children[v]
-    here, gap, first, last, seen, lost = 0, 0, 0, len(order) - 1, 0, 0.0
-    value = best(v, 0)[0]
-    values = [value]
-    for u in order:
-        if u == v:
-            here = gap
-            continue
+    best, candidates, place = trees.best, trees.candidates, stand.place
+    own, touched, me, here = candidates[v], trees.after[v], 1 << v, place[v]
+    parents, children = trees.constraints.parents[v], trees.constraints.children[v]
+    first, last, lost = 0, len(place) - 1, 0.0
+    value = now = best(v, 0)[0]
+    steps = [(0, value)]
+    for u in sorted(bits(own | touched | parents | children), key=place.__getitem__):
+        before, gap = stand.before[u] & ~me, place[u] + (place[u] < here)
         if touched >> u & 1:
-            before = seen & trees.candidates[u]
-            lost += best(u, before)[0] - best(u, before | 1 << v)[0]
-        seen |= 1 << u
-        gap += 1
+            some = before & candidates[u]
+            lost += best(u, some)[0] - best(u, some | me)[0]
         if parents >> u & 1:
             first = gap
         if children >> u & 1:
             last = min(last, gap - 1)
         if own >> u & 1:
-            value = best(v, seen & own)[0]
-        values.append(value + lost)
-    there = max(range(first, last + 1), key=values.__getitem__)
-    return there if values[there] > values[here] + LEAST_GAIN else None
+            value = best(v, (before | 1 << u) & own)[0]
+        steps.append((gap, value + lost))
+        if gap <= here:
+            now = value + lost
+    there, highest = None, now + LEAST_GAIN
+    ends = [gap - 1 for gap, _ in steps[1:]] + [len(place) - 1]
+    for (start, total), end in zip(steps, ends, strict=True):
+        if total > highest and max(start, first) <= min(end, last):
+            there, highest = max(start, first), total
+    return there
