@@ -71,17 +71,21 @@ def coded(values: Codes) -> tuple[Codes, int]:
     >>> coded(np.array([7, -2, 7]))
     (array([1, 0, 1]), 2)
     """
-    if len(values) and values.dtype.kind in "iub":
-        values = values.astype(np.int64, copy=False)
-        low, high = int(values.min()), int(values.max())
+    whole = values
+    if values.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):  # what is not finite differs from its integer
+            whole = values.astype(np.int64)
+    if len(values) and whole.dtype.kind in "iub" and (whole is values or (whole == values).all()):
+        whole = whole.astype(np.int64, copy=False)
+        low, high = int(whole.min()), int(whole.max())
         if high - low <= SPREAD * len(values):  # counting is quicker than sorting
-            values = values - low if low else values
-            seen = np.flatnonzero(np.bincount(values))
+            whole = whole - low if low else whole
+            seen = np.flatnonzero(np.bincount(whole))
             if len(seen) == high - low + 1:
-                return values, len(seen)
+                return whole, len(seen)
             rank = np.empty(high - low + 1, np.int64)
             rank[seen] = np.arange(len(seen))
-            return rank.take(values), len(seen)
+            return rank.take(whole), len(seen)
     present, code = np.unique(values, return_inverse=True)
     return code, len(present)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import lgamma
+from math import prod
 
 import numpy as np
 from jaxtyping import Float, Integer
@@ -17,41 +17,59 @@ KEPT_CODES = 5_000_000
 """Numbers of cells that are kept in memory, summed over sets of variables."""
 AT_ONCE = 1 << 16
 """Rows times candidates that are counted at once."""
+PAYS = 0.4
+"""Logarithms of Γ that take as long as one entry of their table."""
 SPARSE = 16
 """Cells of a table for each row, beyond which only those that occur are numbered."""
 MOST_DISTINCT = 24
 """Variables whose distinct rows are worth listing; of more, nearly every row is distinct."""
 
 
-@dataclass(frozen=True, eq=False)
 class Rising:
-    r"""The logarithm of a rising factorial, log Γ(N + a) − log Γ(a) = Σ_{i<N} log(a + i).
+    r"""Logarithms of rising factorials, log Γ(N + a) − log Γ(a) = Σ_{i<N} log(a + i), summed.
 
-    Attributes:
-        most: the largest N.
-        asked: by a, how many values were computed one by one.
-        known: by a, the values at N = 0 … ``most``, where that many were asked for.
+    Where many are asked for with one a, they are looked up in a table of N = 0 … ``most``.
 
-    >>> float(Rising(5)(1.0, np.array([0, 3])) @ [1.0, 1.0]) - np.log(6)
+    >>> float(Rising(5).sums([1.0], np.array([[[0, 3]]]))[0, 0]) - np.log(6)
     0.0
     """
 
-    most: int
-    asked: dict[float, int] = field(default_factory=dict)
-    known: dict[float, Float[np.ndarray, " counts"]] = field(default_factory=dict)
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._asked: dict[float, int] = {}
+        self._place: dict[float, int] = {}
+        self._tables = np.empty((0, most + 1))
 
-    def __call__(self, a: float, counts: Integer[np.ndarray, "*shape"]) -> np.ndarray:
-        """The value at each count."""
-        table = self.known.get(a)
-        if table is None:
-            asked = self.asked[a] = self.asked.get(a, 0) + counts.size
-            if asked < self.most:
-                return gammaln(counts + a) - lgamma(a)
-            if len(self.known) * self.most >= KEPT_CODES:
-                self.known.pop(next(iter(self.known)))
-            table = self.known[a] = np.zeros(self.most + 1)
-            np.cumsum(np.log(a + np.arange(self.most)), out=table[1:])
-        return table.take(counts)
+    def sums(
+        self, shares: Sequence[float], counts: Integer[np.ndarray, "draws tables cells"]
+    ) -> Float[np.ndarray, "draws tables"]:
+        """The sum over the cells of each table, with its own a."""
+        each = counts.shape[0] * counts.shape[2]
+        places = [self._of(a, each) for a in shares]
+        if min(places) < 0:
+            some = np.array(shares)[:, None]
+            return (gammaln(counts + some) - gammaln(some)).sum(-1)
+        at = counts + (np.array(places) * (self.most + 1))[:, None]
+        return self._tables.ravel().take(at).sum(-1)
+
+    def _of(self, share: float, values: int) -> int:
+        """Where the table of a stands; −1 where too few values were asked for to make one."""
+        place = self._place.get(share)
+        if place is not None:
+            return place
+        asked = self._asked[share] = self._asked.get(share, 0) + values
+        place = len(self._place)
+        if asked < PAYS * self.most or place * self.most >= KEPT_CODES:
+            return -1
+        if place == len(self._tables):
+            wider = np.empty((2 * place + 8, self.most + 1))
+            wider[:place] = self._tables
+            self._tables = wider
+        self._place[share] = place
+        row = self._tables[place]
+        row[0] = 0.0
+        np.cumsum(np.log(share + np.arange(self.most)), out=row[1:])
+        return place
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +109,7 @@ class Rows:
         known: cells by set of variables.
     """
 
-    codes: dict[int, Integer[np.ndarray, " rows"]]
+    codes: Integer[np.ndarray, "variables rows"]
     levels: tuple[int, ...]
     times: Float[np.ndarray, "draws rows"] | None
     group: Integer[np.ndarray, " rows"] | None
@@ -101,12 +119,12 @@ class Rows:
     @cached_property
     def count(self) -> int:
         """How many rows are listed."""
-        return len(next(iter(self.codes.values())))
+        return self.codes.shape[1]
 
     @cached_property
     def copies(self) -> int:
         """How many tables are counted at once: draws, or groups."""
-        return len(self.weights) if self.times is not None else self.weights.shape[1]
+        return self.weights.shape[0 if self.times is not None else 1]
 
     def cells(self, mask: int) -> Cells:
         """The cell of each row in the table of the variables whose bits are set."""
@@ -128,36 +146,62 @@ class Rows:
             code, size = packed(code, size)
         return Cells(code, size, cells.whole * levels)
 
-    def counts(
-        self, code: Integer[np.ndarray, "*rows"], size: int
-    ) -> Integer[np.ndarray, "draws cells"]:
-        """How often each of ``size`` cells is drawn; ``code`` may list all rows several times."""
-        if self.times is not None:
-            draws = len(self.times)
-            code = code.reshape(1, -1, self.count)
-            if draws > 1:
-                code = code + (np.arange(draws) * size)[:, None, None]
-            times = np.broadcast_to(self.times[:, None], code.shape)
-            found = np.bincount(code.ravel(), times.ravel(), minlength=draws * size)
-            return found.reshape(draws, size).astype(np.int64)
+    def counts(self, code: Integer[np.ndarray, " rows"], size: int) -> np.ndarray:
+        """How often each of ``size`` cells is drawn: ``[draw, cell]``."""
+        return self.several(code, np.zeros((1, 1), np.int64), size)[:, 0]
+
+    def several(
+        self,
+        code: Integer[np.ndarray, " rows"],
+        plus: Integer[np.ndarray, "tables rows"],
+        size: int,
+    ) -> Integer[np.ndarray, "draws tables cells"]:
+        """The counts of the cells ``code + plus[k]``, for each k."""
+        if self.times is None:
+            return self._grouped(code, plus, size)
+        draws, tables = len(self.times), len(plus)
+        code = code + plus + (np.arange(tables) * size)[:, None]
+        if draws > 1:
+            code = code + (np.arange(draws) * (size * tables))[:, None, None]
+        times = self.times.reshape(draws, 1, -1).repeat(tables, 1)
+        found = np.bincount(code.ravel(), times.ravel(), minlength=draws * tables * size)
+        return found.reshape(draws, tables, size).astype(np.int64)
+
+    def _grouped(self, code: np.ndarray, plus: np.ndarray, size: int) -> np.ndarray:
+        draws, groups = self.weights.shape
+        if self.group is not None:
+            code = code + self.group * size
+        found = np.stack([np.bincount(code + more, minlength=groups * size) for more in plus])
         if self.group is None:
-            return np.bincount(code.ravel(), minlength=size)[None]
-        groups = self.weights.shape[1]
-        found = np.bincount((self.group * size + code).ravel(), minlength=groups * size)
-        return (self.weights @ found.reshape(groups, size).astype(float)).astype(np.int64)
+            return found[None]
+        each = found.reshape(len(plus), groups, size).astype(float)
+        return (self.weights @ each).astype(np.int64).transpose(1, 0, 2)
 
     def distinct(self, mask: int) -> "Rows | None":
         """The distinct rows of some variables; None where counting in them is no quicker."""
-        cells = self.cells(mask)
-        code, size = packed(cells.of, cells.size)
+        members = [v for v in range(mask.bit_length()) if mask >> v & 1]
+        if self.group is None:
+            shape = [self.levels[v] for v in members]
+            if prod(shape) >= 1 << 60:
+                return None
+            code = self.codes[members[0]]
+            for v in members[1:]:
+                code = code * self.levels[v] + self.codes[v]
+            present, found = np.unique(code, return_counts=True)
+            some, times = np.unravel_index(present, shape), found[None]
+        else:
+            cells = self.cells(mask)
+            code, size = packed(cells.of, cells.size)
+            if 2 * size * len(self.weights) > self.count:
+                return None
+            times, some = self.counts(code, size), np.empty((len(members), size), np.int64)
+            some[:, code] = self.codes[members]
+        size = times.shape[1]
         if 2 * size * len(self.weights) > self.count:
             return None
-        codes = {}
-        for v in (v for v in range(mask.bit_length()) if mask >> v & 1):
-            codes[v] = np.empty(size, np.int64)
-            codes[v][code] = self.codes[v]
-        times = self.counts(code, size).astype(float)
-        return Rows(codes, self.levels, times, None, self.weights)
+        codes = np.zeros((len(self.levels), size), np.int64)
+        codes[members] = some
+        return Rows(codes, self.levels, times.astype(float), None, self.weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,13 +218,14 @@ class Evidence:
         rising: the terms of the sum.
         known: G by set.
         distinct: the distinct rows of sets of variables that were asked for; None the first time.
-        gained: see ``gains``.
+        locals, gained: what ``local`` and ``gains`` answered.
     """
 
     rows: Rows
     rising: Rising
     known: dict[int, list[float]] = field(default_factory=dict)
     distinct: dict[int, Rows | None] = field(default_factory=dict)
+    locals: dict[tuple[int, int], list[float]] = field(default_factory=dict)
     gained: dict[tuple[int, int, tuple[int, ...]], np.ndarray] = field(default_factory=dict)
 
     def of(self, mask: int) -> list[float]:
@@ -194,8 +239,11 @@ class Evidence:
 
     def local(self, target: int, given: int) -> list[float]:
         """G(P ∪ t) − G(P) by draw."""
-        pairs = zip(self.of(given | 1 << target), self.of(given), strict=True)
-        return [whole - part for whole, part in pairs]
+        found = self.locals.get((target, given))
+        if found is None:
+            pairs = zip(self.of(given | 1 << target), self.of(given), strict=True)
+            found = self.locals[target, given] = [whole - part for whole, part in pairs]
+        return found
 
     def gains(
         self, target: int, given: int, candidates: Sequence[int]
@@ -204,36 +252,42 @@ class Evidence:
         key = target, given, tuple(candidates)
         found = self.gained.get(key)
         if found is None:
-            both, known = given | 1 << target, self.known
-            news = [c for c in candidates if both | 1 << c not in known or given | 1 << c not in known]
+            known, own = self.known, 1 << target
+            sets = [given | 1 << c for c in candidates]
+            some = zip(candidates, sets, strict=True)
+            news = [c for c, s in some if s not in known or s | own not in known]
             if news:
                 self._count(target, given, news, candidates)
-            one = np.array([known[both | 1 << c] for c in candidates])
-            one -= [known[given | 1 << c] for c in candidates]
-            found = one.T - np.array(self.local(target, given))[:, None]
-            if len(found) > 1:
+            found = np.array([known[s | own] for s in sets]) - np.array([known[s] for s in sets])
+            found = found.T - np.array(self.local(target, given))[:, None]
+            if len(found) > 1:  # one draw asks once
                 self.gained[key] = found
         return found
 
     def _count(self, target: int, given: int, news: list[int], among: Sequence[int]) -> None:
-        """Counts the tables of P, t and each new candidate, those of as many levels together."""
+        """Counts the tables of P, t and each new candidate together, P with it by adding up t's."""
         rows = self._rows(given | 1 << target, among)
-        alike: dict[int, list[int]] = {}
-        for c in news:
-            alike.setdefault(rows.levels[c], []).append(c)
         cells, own = rows.cells(given), rows.levels[target]
-        base = cells.of * own + rows.codes[target]
-        for levels, some in alike.items():
-            size = cells.size * own * levels
-            if size * rows.copies > SPARSE * rows.count + AT_ONCE:
-                for c in some:
-                    for mask in (given | 1 << target | 1 << c, given | 1 << c):
-                        if mask not in self.known:
-                            self.known[mask] = self._sum(rows, mask)
-                continue
-            many = max(1, AT_ONCE // max(rows.count, size * rows.copies))
-            for at in range(0, len(some), many):
-                self._together(rows, target, given, some[at : at + many], base * levels)
+        most = max(rows.levels[c] for c in news)
+        size = cells.size * own * most
+        if size * rows.copies > SPARSE * rows.count + AT_ONCE:
+            for c in news:
+                for mask in (given | 1 << target | 1 << c, given | 1 << c):
+                    if mask not in self.known:
+                        self.known[mask] = self._sum(rows, mask)
+            return
+        code = (rows.codes[target] * cells.size + cells.of) * most
+        many = max(1, AT_ONCE // (rows.count if rows.times is None else rows.times.size))
+        for at in range(0, len(news), many):
+            some = news[at : at + many]
+            counts = rows.several(code, rows.codes[some], size)
+            apart = counts.reshape(*counts.shape[:2], own, -1)
+            wholes = [cells.whole * rows.levels[c] for c in some]
+            narrow = self._terms(wholes, apart.sum(2))
+            wide = self._terms([whole * own for whole in wholes], counts)
+            for c, without, with_target in zip(some, narrow, wide, strict=True):
+                self.known[given | 1 << c] = without
+                self.known[given | 1 << target | 1 << c] = with_target
 
     def _rows(self, both: int, among: Sequence[int]) -> Rows:
         """The rows to count in: the distinct ones where the same variables are asked of again."""
@@ -249,32 +303,16 @@ class Evidence:
         self.distinct[mask] = found
         return found
 
-    def _together(
-        self, rows: Rows, target: int, given: int, some: list[int], base: np.ndarray
-    ) -> None:
-        """Counts the tables of candidates of as many levels, the target's level before theirs."""
-        cells, own, levels = rows.cells(given), rows.levels[target], rows.levels[some[0]]
-        size = cells.size * own * levels
-        code = np.empty((len(some), rows.count), np.int64)
-        for k, c in enumerate(some):
-            np.add(base, rows.codes[c], out=code[k])
-            if k:
-                code[k] += k * size
-        counts = rows.counts(code, size * len(some))
-        draws, whole = len(counts), cells.whole * levels
-        apart = counts.reshape(draws, len(some), cells.size, own, levels)
-        wide = self._terms(whole * own, apart.reshape(draws, len(some), -1))
-        narrow = self._terms(whole, apart.sum(3).reshape(draws, len(some), -1))
-        for c, with_target, without in zip(some, wide.T.tolist(), narrow.T.tolist(), strict=True):
-            self.known[given | 1 << target | 1 << c] = with_target
-            self.known[given | 1 << c] = without
-
-    def _terms(self, whole: float, counts: np.ndarray) -> np.ndarray:
-        return self.rising(max(PRIOR_ROWS / whole, LEAST_SHARE), counts).sum(-1)
+    def _terms(
+        self, wholes: list[float], counts: Integer[np.ndarray, "draws tables cells"]
+    ) -> list[list[float]]:
+        """The sums of each table, by table and draw; ``wholes`` are the cells of each."""
+        shares = [max(PRIOR_ROWS / whole, LEAST_SHARE) for whole in wholes]
+        return self.rising.sums(shares, counts).T.tolist()
 
     def _sum(self, rows: Rows, mask: int) -> list[float]:
         cells = rows.cells(mask)
         code, size = cells.of, cells.size
         if size * rows.copies > SPARSE * rows.count:
             code, size = packed(code, size)
-        return self._terms(cells.whole, rows.counts(code, size)).tolist()
+        return self._terms([cells.whole], rows.counts(code, size)[:, None])[0]

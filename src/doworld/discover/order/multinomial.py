@@ -44,7 +44,7 @@ class MultinomialScore:
     ) -> "MultinomialScore":
         """The score of a table of codes 0 … levels − 1, one row a variable."""
         codes = codes.astype(np.int64 if codes.size <= WIDE else np.min_scalar_type(max(levels)))
-        rows = Rows(dict(enumerate(codes)), tuple(levels), None, None, np.ones((1, 1)))
+        rows = Rows(codes, tuple(levels), None, None, np.ones((1, 1)))
         return cls(Evidence(rows, Rising(rows.count)))
 
     @property

@@ -235,6 +235,17 @@ def _blanket(
     return out
 
 
+class _Best(dict[int, tuple[float, int]]):
+    """The score of a target and its parents, by the candidates that stand before it."""
+
+    def __init__(self, trees: "_Trees", target: int) -> None:
+        self.trees, self.target = trees, target
+
+    def __missing__(self, available: int) -> tuple[float, int]:
+        found = self[available] = self.trees.grow(self.target, available)
+        return found
+
+
 class _Trees:
     """Grow–shrink trees: what each variable takes from any set that stands before it."""
 
@@ -249,7 +260,7 @@ class _Trees:
         self.candidates: list[int] = []
         self.near: list[list[int]] = []
         self.after: list[int] = []
-        self._best: list[dict[int, tuple[float, int]]] = []
+        self.best: list[_Best] = []
         self._ranked: dict[tuple[int, int], list[int]] = {}
         self._shrunk: dict[tuple[int, int], tuple[float, int]] = {}
         self._consider([c | r for c, r in zip(candidates, constraints.parents, strict=True)])
@@ -264,19 +275,13 @@ class _Trees:
         for t, before in enumerate(self.near):
             for c in before:
                 self.after[c] |= 1 << t
-        known = self._best or [{} for _ in candidates]
-        self._best = [{} if t in changed else known[t] for t in range(len(candidates))]
         again = set(changed)
+        every = range(len(candidates))
+        self.best = [_Best(self, t) if t in again else self.best[t] for t in every]
         self._ranked = {k: v for k, v in self._ranked.items() if k[0] not in again}
 
-    def best(self, target: int, available: int) -> tuple[float, int]:
+    def grow(self, target: int, available: int) -> tuple[float, int]:
         """The score of ``target`` and its parents out of ``available`` candidates."""
-        known = self._best[target].get(available)
-        if known is None:
-            known = self._best[target][available] = self._grow(target, available)
-        return known
-
-    def _grow(self, target: int, available: int) -> tuple[float, int]:
         taken, most, ranked = self.constraints.parents[target], self.constraints.most, self._ranked
         while taken.bit_count() < most:
             known = ranked.get((target, taken))
@@ -328,7 +333,7 @@ class _Trees:
     def _each(self, order: Sequence[int]) -> list[tuple[float, int]]:
         seen, out = 0, [(0.0, 0)] * len(order)
         for target in order:
-            out[target] = self.best(target, seen & self.candidates[target])
+            out[target] = self.best[target][seen & self.candidates[target]]
             seen |= 1 << target
         return out
 
@@ -392,19 +397,20 @@ def _best_gap(v: int, stand: _Stand, trees: _Trees) -> int | None:
     own, touched, me, here = candidates[v], trees.after[v], 1 << v, place[v]
     parents, children = trees.constraints.parents[v], trees.constraints.children[v]
     first, last, lost = 0, len(place) - 1, 0.0
-    value = now = best(v, 0)[0]
+    mine = best[v]
+    value = now = mine[0][0]
     steps = [(0, value)]
     for u in sorted(bits(own | touched | parents | children), key=place.__getitem__):
         before, gap = stand.before[u] & ~me, place[u] + (place[u] < here)
         if touched >> u & 1:
             some = before & candidates[u]
-            lost += best(u, some)[0] - best(u, some | me)[0]
+            lost += best[u][some][0] - best[u][some | me][0]
         if parents >> u & 1:
             first = gap
         if children >> u & 1:
             last = min(last, gap - 1)
         if own >> u & 1:
-            value = best(v, (before | 1 << u) & own)[0]
+            value = mine[(before | 1 << u) & own][0]
         steps.append((gap, value + lost))
         if gap <= here:
             now = value + lost
