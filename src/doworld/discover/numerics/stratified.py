@@ -100,13 +100,12 @@ class _Cells:
     rows: Float[np.ndarray, " cells"]
 
     @classmethod
-    def of(cls, x: Codes, y: Codes, strata: Codes) -> "_Cells":
-        x, wide = coded(x)
-        y, high = coded(y)
-        size = (int(strata.max(initial=0)) + 1) * wide * high
-        if size > SPREAD * len(x):
-            strata, count = coded(strata)
-            size = count * wide * high
+    def of(cls, x: Codes, y: Codes, strata: Codes, shape: tuple[int, int, int] | None) -> "_Cells":
+        if shape is None:
+            (strata, count), (x, wide), (y, high) = coded(strata), coded(x), coded(y)
+        else:
+            count, wide, high = shape
+        size = count * wide * high
         joint = (strata * wide + x) * high + y
         if size <= SPREAD * len(x):
             rows = np.bincount(joint, minlength=size)
@@ -147,8 +146,12 @@ def _moments(n: np.ndarray, a: np.ndarray, sa: np.ndarray, b: np.ndarray, sb: np
     return mean, np.maximum(variance, 0.0)
 
 
-def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
+def stratified(
+    x: Codes, y: Codes, strata: Codes, shape: tuple[int, int, int] | None = None
+) -> Stratified:
     """Tests whether two discrete variables are independent within every stratum.
+
+    ``shape`` is given where all three are codes from 0: how many strata there may be, x and y.
 
     >>> rng = np.random.default_rng(0)
     >>> z = rng.integers(3, size=900)
@@ -156,14 +159,13 @@ def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
     >>> stratified(x, y, np.zeros(900, int)).p_value < 1e-9, stratified(x, y, z).p_value > 0.05
     (True, True)
     """
-    strata = strata if strata.min(initial=0) >= 0 else coded(strata)[0]
-    cells = _Cells.of(x, y, strata)
-    least = min(len(np.unique(cells.x)), len(np.unique(cells.y)))
+    cells = _Cells.of(x, y, strata, shape)
+    least = min(coded(cells.x)[1], coded(cells.y)[1])
     every = len(y) * max(least - 1, 1)
     enough = np.bincount(cells.home, cells.rows)[cells.home] >= FEWEST
     if not enough.any():
         return Stratified(1.0, 0.0, 0.0, 0)
-    cells = cells.only(enough)
+    cells = cells if enough.all() else cells.only(enough)
     home, count = coded(cells.home)
     n = np.bincount(home, cells.rows, minlength=count)
     of_x, a, sa = _margins(cells, cells.x, home, n)

@@ -21,7 +21,7 @@ PAYS = 0.4
 """Logarithms of Γ that take as long as one entry of their table."""
 SPARSE = 16
 """Cells of a table for each row, beyond which only those that occur are numbered."""
-MOST_DISTINCT = 24
+MOST_DISTINCT = 20
 """Variables whose distinct rows are worth listing; of more, nearly every row is distinct."""
 
 
@@ -153,7 +153,7 @@ class Rows:
     def several(
         self,
         code: Integer[np.ndarray, " rows"],
-        plus: Integer[np.ndarray, "tables rows"],
+        plus: Integer[np.ndarray, "tables #rows"],
         size: int,
     ) -> Integer[np.ndarray, "draws tables cells"]:
         """The counts of the cells ``code + plus[k]``, for each k."""

@@ -68,7 +68,9 @@ class MultinomialScore:
         The effect is the share of the strongest dependence that there could be.
         """
         rows = self.evidence.rows
-        found = stratified(rows.codes[parent], rows.codes[target], rows.cells(given).of)
+        cells, levels = rows.cells(given), rows.levels
+        shape = cells.size, levels[parent], levels[target]
+        found = stratified(rows.codes[parent], rows.codes[target], cells.of, shape)
         return Strength(found.score, found.p_value, found.effect)
 
     def resamples(self, count: int, rng: np.random.Generator) -> Iterator["MultinomialScore"]:

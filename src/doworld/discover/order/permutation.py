@@ -152,7 +152,7 @@ def _kicked(
     best: list[int], kicks: int, trees: "_Trees", rng: np.random.Generator, *, track: Track
 ) -> list[int]:
     """Throws a variable and some neighbours to random places and climbs again, time after time."""
-    highest = trees.total(best)
+    highest, linked = trees.total(best), trees.linked(best)
     movable = [v for v, near in enumerate(trees.near) if near]
     count = kicks * len(movable)
     for made in range(count):
@@ -167,10 +167,10 @@ def _kicked(
         place = np.argsort(best).astype(float)
         place[thrown] = rng.uniform(0, len(best), len(thrown))
         order = trees.constraints.order(place.tolist())
-        order = _climb(order, {*thrown, *near}, trees, rng)
+        order = _climb(order, {*thrown, *(u for t in thrown for u in bits(linked[t]))}, trees, rng)
         total = trees.total(order)
         if total > highest + LEAST_GAIN:
-            best, highest = order, total
+            best, highest, linked = order, total, trees.linked(order)
     return best
 
 
@@ -340,6 +340,14 @@ class _Trees:
     def total(self, order: Sequence[int]) -> float:
         """The score of an order."""
         return sum(value for value, _ in self._each(order))
+
+    def linked(self, order: Sequence[int]) -> list[int]:
+        """The parents and children of each variable in an order, as bits."""
+        out = [mask for _, mask in self._each(order)]
+        for target, mask in enumerate(tuple(out)):
+            for parent in bits(mask):
+                out[parent] |= 1 << target
+        return out
 
     def ordered(self, order: Sequence[int]) -> Ordered:
         """The order with the parents found in it."""
