@@ -13,7 +13,7 @@ has. X² is summed over strata and compared with the gamma distribution of the s
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from scipy.special import gammaincc, ndtri
 
 __all__ = ["Stratified", "coded", "joint_code", "stratified"]
@@ -58,14 +58,14 @@ def joint_code(*columns: Codes) -> Codes:
     """
     if not columns:
         raise ValueError("no column to code. Give at least one.")
-    code, size = coded(columns[0])
+    code, _ = coded(columns[0])
     for column in columns[1:]:
         other, levels = coded(column)
-        code, size = coded(code * levels + other)
+        code, _ = coded(code * levels + other)
     return code
 
 
-def coded(values: Codes) -> tuple[Codes, int]:
+def coded(values: Shaped[np.ndarray, " rows"]) -> tuple[Codes, int]:
     """The rank of each value among those that occur, and how many occur.
 
     >>> coded(np.array([7, -2, 7]))

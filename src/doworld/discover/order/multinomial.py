@@ -12,7 +12,7 @@ from doworld.discover.order.scores import Strength, drawn
 
 __all__ = ["MultinomialScore"]
 
-WIDE = 50_000_000
+WIDE = 10_000_000
 """Codes up to which each takes eight bytes, which is quicker to count."""
 
 
@@ -56,9 +56,7 @@ class MultinomialScore:
         """s(t | P)."""
         return 2 * self.evidence.local(target, given)[self.draw]
 
-    def gains(
-        self, target: int, given: int, candidates: Sequence[int]
-    ) -> Float[np.ndarray, " c"]:
+    def gains(self, target: int, given: int, candidates: Sequence[int]) -> Float[np.ndarray, " c"]:
         """s(t | P ∪ c) − s(t | P) for each candidate c."""
         return 2 * self.evidence.gains(target, given, candidates)[self.draw]
 

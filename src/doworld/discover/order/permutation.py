@@ -1,23 +1,18 @@
 """The best order of a table's variables, and the parents each takes from those before it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.budget import UNLIMITED, Budget
-from doworld._core.errors import GraphError
 from doworld._core.progress import Quiet, Track
 from doworld.discover.order.scores import Score, bits
+from doworld.discover.order.trees import LEAST_GAIN, Constraints, Ordered, Trees, mask_of
 
 __all__ = ["Constraints", "Ordered", "refine", "search"]
 
-LEAST_GAIN = 1e-6
-"""A smaller difference between two scores is rounding."""
 ROUNDS = 4
 STRONGEST = 8
 FEW = 48
@@ -25,71 +20,6 @@ FEW = 48
 NOBODY = Quiet().task("", 1)
 KICKED = 3
 """At most so many neighbours are thrown to a random place with a variable."""
-
-
-@dataclass(frozen=True, eq=False)
-class Constraints:
-    """What is known of the edges: ``[i, j]`` speaks of i → j.
-
-    Attributes:
-        allowed: edges that may be there.
-        required: edges that must.
-        tier: variables of a lower tier stand first in the first order tried.
-        most: the largest number of parents beyond the required ones.
-    """
-
-    allowed: Bool[np.ndarray, "nodes nodes"]
-    required: Bool[np.ndarray, "nodes nodes"]
-    tier: tuple[float, ...]
-    most: int
-
-    @cached_property
-    def parents(self) -> tuple[int, ...]:
-        """Each variable's required parents, as bits."""
-        return tuple(_mask(np.flatnonzero(column).tolist()) for column in self.required.T)
-
-    @cached_property
-    def children(self) -> tuple[int, ...]:
-        """Each variable's required children, as bits."""
-        return tuple(_mask(np.flatnonzero(row).tolist()) for row in self.required)
-
-    def order(self, priority: Sequence[float]) -> list[int]:
-        """The variables by ``priority``, required parents before their children.
-
-        Raises ``GraphError`` where the required edges form a cycle.
-        """
-        waiting = self.required.sum(0)
-        ready = [(priority[i], i) for i in np.flatnonzero(waiting == 0).tolist()]
-        heapify(ready)
-        out: list[int] = []
-        while ready:
-            i = heappop(ready)[1]
-            out.append(i)
-            for j in bits(self.children[i]):
-                waiting[j] -= 1
-                if not waiting[j]:
-                    heappush(ready, (priority[j], j))
-        if len(out) < len(waiting):
-            raise GraphError("the required edges form a cycle within a row. Drop one of them.")
-        return out
-
-
-@dataclass(frozen=True, eq=False)
-class Ordered:
-    """An order, the parents found in it (as bits), the score, and who was a candidate of whom."""
-
-    order: tuple[int, ...]
-    parents: tuple[int, ...]
-    score: float
-    candidates: tuple[int, ...]
-
-    @property
-    def dag(self) -> Bool[np.ndarray, "nodes nodes"]:
-        """``[i, j]``: i is a parent of j."""
-        out = np.zeros((len(self.parents), len(self.parents)), bool)
-        for j, mask in enumerate(self.parents):
-            out[bits(mask), j] = True
-        return out
 
 
 def search(
@@ -131,7 +61,7 @@ def search(
     [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     """
     first = constraints.order(constraints.tier)
-    trees = _Trees(score, constraints, _candidates(score, constraints, budget), budget)
+    trees = Trees(score, constraints, _candidates(score, constraints, budget), budget)
     best = _climb(first, range(len(constraints.tier)), trees, rng)
     best = _widened(best, trees, rng)
     track.advance(0.3, budget.words())
@@ -139,7 +69,7 @@ def search(
     return trees.ordered(_widened(best, trees, rng))
 
 
-def _widened(order: list[int], trees: "_Trees", rng: np.random.Generator) -> list[int]:
+def _widened(order: list[int], trees: Trees, rng: np.random.Generator) -> list[int]:
     """Searches again with the candidates that the order shows were missed, until there are none."""
     for _ in range(ROUNDS):
         if trees.budget.over() or not trees.widen(order):
@@ -149,7 +79,7 @@ def _widened(order: list[int], trees: "_Trees", rng: np.random.Generator) -> lis
 
 
 def _kicked(
-    best: list[int], kicks: int, trees: "_Trees", rng: np.random.Generator, *, track: Track
+    best: list[int], kicks: int, trees: Trees, rng: np.random.Generator, *, track: Track
 ) -> list[int]:
     """Throws a variable and some neighbours to random places and climbs again, time after time."""
     highest, linked = trees.total(best), trees.linked(best)
@@ -178,12 +108,8 @@ def refine(
     score: Score, constraints: Constraints, start: Ordered, rng: np.random.Generator
 ) -> Ordered:
     """The search continued from an order and its candidates under another score."""
-    trees = _Trees(score, constraints, list(start.candidates))
+    trees = Trees(score, constraints, list(start.candidates))
     return trees.ordered(_climb(list(start.order), start.order, trees, rng))
-
-
-def _mask(members: Sequence[int]) -> int:
-    return sum(1 << i for i in members)
 
 
 def _candidates(score: Score, constraints: Constraints, budget: Budget = UNLIMITED) -> list[int]:
@@ -209,7 +135,7 @@ def _candidates(score: Score, constraints: Constraints, budget: Budget = UNLIMIT
         blanket = _blanket(score, target, constraints.most, alone[:, target], related, either)
         near[blanket, target] = True
     near |= near.T
-    return [_mask(np.flatnonzero(c).tolist()) for c in (near & constraints.allowed).T]
+    return [mask_of(np.flatnonzero(c).tolist()) for c in (near & constraints.allowed).T]
 
 
 def _blanket(
@@ -230,134 +156,13 @@ def _blanket(
         others = np.flatnonzero(reached).tolist()
         if not others:
             break
-        gains = score.gains(target, _mask(out), others)
+        gains = score.gains(target, mask_of(out), others)
         best, gain = others[int(gains.argmax())], float(gains.max())
     return out
 
 
-class _Best(dict[int, tuple[float, int]]):
-    """The score of a target and its parents, by the candidates that stand before it."""
-
-    def __init__(self, trees: "_Trees", target: int) -> None:
-        self.trees, self.target = trees, target
-
-    def __missing__(self, available: int) -> tuple[float, int]:
-        found = self[available] = self.trees.grow(self.target, available)
-        return found
-
-
-class _Trees:
-    """Grow–shrink trees: what each variable takes from any set that stands before it."""
-
-    def __init__(
-        self,
-        score: Score,
-        constraints: Constraints,
-        candidates: list[int],
-        budget: Budget = UNLIMITED,
-    ) -> None:
-        self.score, self.constraints, self.budget = score, constraints, budget
-        self.candidates: list[int] = []
-        self.near: list[list[int]] = []
-        self.after: list[int] = []
-        self.best: list[_Best] = []
-        self._ranked: dict[tuple[int, int], list[int]] = {}
-        self._shrunk: dict[tuple[int, int], tuple[float, int]] = {}
-        self._consider([c | r for c, r in zip(candidates, constraints.parents, strict=True)])
-
-    def _consider(self, candidates: list[int]) -> None:
-        changed = [
-            t for t, c in enumerate(candidates) if not self.candidates or c != self.candidates[t]
-        ]
-        self.candidates = candidates
-        self.near = [bits(mask) for mask in candidates]
-        self.after = [0] * len(candidates)
-        for t, before in enumerate(self.near):
-            for c in before:
-                self.after[c] |= 1 << t
-        again = set(changed)
-        every = range(len(candidates))
-        self.best = [_Best(self, t) if t in again else self.best[t] for t in every]
-        self._ranked = {k: v for k, v in self._ranked.items() if k[0] not in again}
-
-    def grow(self, target: int, available: int) -> tuple[float, int]:
-        """The score of ``target`` and its parents out of ``available`` candidates."""
-        taken, most, ranked = self.constraints.parents[target], self.constraints.most, self._ranked
-        while taken.bit_count() < most:
-            known = ranked.get((target, taken))
-            if known is None:
-                known = ranked[target, taken] = self._rank(target, taken)
-            for step in known:
-                if available >> step & 1:
-                    taken |= 1 << step
-                    break
-            else:
-                break
-        return self._shrunk.get((target, taken)) or self._shrink(target, taken)
-
-    def _rank(self, target: int, taken: int) -> list[int]:
-        """The candidates that would raise the score, the best first."""
-        others = [c for c in self.near[target] if not taken >> c & 1]
-        gains = self.score.gains(target, taken, others).tolist()
-        some = [k for k, gain in enumerate(gains) if gain > LEAST_GAIN]
-        return [others[k] for k in sorted(some, key=lambda k: -gains[k])]
-
-    def _shrink(self, target: int, taken: int) -> tuple[float, int]:
-        known = self.score.local(target, taken), taken
-        free = bits(taken & ~self.constraints.parents[target])
-        if taken.bit_count() > 1 and free:
-            fewer = [taken ^ (1 << c) for c in free]
-            value, rest = max((self.score.local(target, m), m) for m in fewer)
-            if value > known[0] + LEAST_GAIN:
-                known = self._shrunk.get((target, rest)) or self._shrink(target, rest)
-        self._shrunk[target, taken] = known
-        return known
-
-    def widen(self, order: list[int]) -> bool:
-        """Takes in candidates that would raise the score in this order; whether there were any."""
-        more = list(self.candidates)
-        before: list[int] = []
-        allowed = self.constraints.allowed
-        parents = self.ordered(order).parents
-        for target in order:
-            others = [c for c in before if allowed[c, target] and not more[target] >> c & 1]
-            before.append(target)
-            if others and parents[target].bit_count() < self.constraints.most:
-                gains = self.score.gains(target, parents[target], others)
-                more[target] |= _mask([others[k] for k in np.flatnonzero(gains > LEAST_GAIN)])
-        found = more != self.candidates
-        if found:
-            self._consider(more)
-        return found
-
-    def _each(self, order: Sequence[int]) -> list[tuple[float, int]]:
-        seen, out = 0, [(0.0, 0)] * len(order)
-        for target in order:
-            out[target] = self.best[target][seen & self.candidates[target]]
-            seen |= 1 << target
-        return out
-
-    def total(self, order: Sequence[int]) -> float:
-        """The score of an order."""
-        return sum(value for value, _ in self._each(order))
-
-    def linked(self, order: Sequence[int]) -> list[int]:
-        """The parents and children of each variable in an order, as bits."""
-        out = [mask for _, mask in self._each(order)]
-        for target, mask in enumerate(tuple(out)):
-            for parent in bits(mask):
-                out[parent] |= 1 << target
-        return out
-
-    def ordered(self, order: Sequence[int]) -> Ordered:
-        """The order with the parents found in it."""
-        each = self._each(order)
-        masks = tuple(mask for _, mask in each)
-        return Ordered(tuple(order), masks, sum(v for v, _ in each), tuple(self.candidates))
-
-
 def _climb(
-    order: list[int], first: Iterable[int], trees: _Trees, rng: np.random.Generator
+    order: list[int], first: Iterable[int], trees: Trees, rng: np.random.Generator
 ) -> list[int]:
     """Moves one variable after the other to its best place until none gains.
 
@@ -395,7 +200,7 @@ class _Stand(NamedTuple):
         return cls(place, before)
 
 
-def _best_gap(v: int, stand: _Stand, trees: _Trees) -> int | None:
+def _best_gap(v: int, stand: _Stand, trees: Trees) -> int | None:
     """Where ``v`` should go among the other variables; None where it stands best already.
 
     One walk along those that v may be linked to sums what it costs each of them to stand before v,
