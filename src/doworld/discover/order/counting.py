@@ -21,6 +21,9 @@ PAYS = 0.4
 """Logarithms of Γ that take as long as one entry of their table."""
 SPARSE = 16
 """Cells of a table for each row, beyond which only those that occur are numbered."""
+QUICKER = 4
+"""Distinct rows of all draws for each row, up to which they are quicker to count than groups."""
+MOST_DRAWN = 1_000_000
 MOST_DISTINCT = 20
 """Variables whose distinct rows are worth listing; of more, nearly every row is distinct."""
 
@@ -148,33 +151,36 @@ class Rows:
 
     def counts(self, code: Integer[np.ndarray, " rows"], size: int) -> np.ndarray:
         """How often each of ``size`` cells is drawn: ``[draw, cell]``."""
-        return self.several(code, np.zeros((1, 1), np.int64), size)[:, 0]
+        return self.several(code, None, size)[:, 0]
 
     def several(
         self,
         code: Integer[np.ndarray, " rows"],
-        plus: Integer[np.ndarray, "tables #rows"],
+        beside: list[int] | None,
         size: int,
     ) -> Integer[np.ndarray, "draws tables cells"]:
-        """The counts of the cells ``code + plus[k]``, for each k."""
+        """The counts of the cells ``code`` + each variable ``beside`` it; of ``code`` for None."""
         if self.times is None:
-            return self._grouped(code, plus, size)
-        draws, tables = len(self.times), len(plus)
-        code = code + plus + (np.arange(tables) * size)[:, None]
+            return self._grouped(code, beside, size)
+        draws, tables = len(self.times), 1
+        if beside is not None:
+            tables = len(beside)
+            code = self.codes[beside] + (code + (np.arange(tables) * size)[:, None])
         if draws > 1:
             code = code + (np.arange(draws) * (size * tables))[:, None, None]
         times = self.times.reshape(draws, 1, -1).repeat(tables, 1)
         found = np.bincount(code.ravel(), times.ravel(), minlength=draws * tables * size)
         return found.reshape(draws, tables, size).astype(np.int64)
 
-    def _grouped(self, code: np.ndarray, plus: np.ndarray, size: int) -> np.ndarray:
+    def _grouped(self, code: np.ndarray, beside: list[int] | None, size: int) -> np.ndarray:
         groups = self.weights.shape[1]
         if self.group is not None:
             code = code + self.group * size
-        found = np.stack([np.bincount(code + more, minlength=groups * size) for more in plus])
+        every = [code] if beside is None else (code + self.codes[c] for c in beside)
+        found = np.stack([np.bincount(one, minlength=groups * size) for one in every])
         if self.group is None:
             return found[None]
-        each = found.reshape(len(plus), groups, size).astype(float)
+        each = found.reshape(len(found), groups, size).astype(float)
         return (self.weights @ each).astype(np.int64).transpose(1, 0, 2)
 
     def distinct(self, mask: int) -> "Rows | None":
@@ -188,18 +194,17 @@ class Rows:
             for v in members[1:]:
                 code = code * self.levels[v] + self.codes[v]
             present, found = np.unique(code, return_counts=True)
+            if 2 * len(present) > self.count:
+                return None
             some, times = np.unravel_index(present, shape), found[None]
         else:
             cells = self.cells(mask)
             code, size = packed(cells.of, cells.size)
-            if 2 * size * len(self.weights) > self.count:
+            if size * len(self.weights) > min(QUICKER * self.count, MOST_DRAWN):
                 return None
             times, some = self.counts(code, size), np.empty((len(members), size), np.int64)
             some[:, code] = self.codes[members]
-        size = times.shape[1]
-        if 2 * size * len(self.weights) > self.count:
-            return None
-        codes = np.zeros((len(self.levels), size), np.int64)
+        codes = np.zeros((len(self.levels), times.shape[1]), np.int64)
         codes[members] = some
         return Rows(codes, self.levels, times.astype(float), None, self.weights)
 
@@ -280,7 +285,7 @@ class Evidence:
         many = max(1, AT_ONCE // (rows.count if rows.times is None else rows.times.size))
         for at in range(0, len(news), many):
             some = news[at : at + many]
-            counts = rows.several(code, rows.codes[some], size)
+            counts = rows.several(code, some, size)
             apart = counts.reshape(*counts.shape[:2], own, -1)
             wholes = [cells.whole * rows.levels[c] for c in some]
             narrow = self._terms(wholes, apart.sum(2))
