@@ -213,7 +213,7 @@ def _best_gap(v: int, stand: _Stand, trees: Trees) -> int | None:
     mine = best[v]
     value = now = mine[0][0]
     steps = [(0, value)]
-    for u in sorted(bits(own | touched | parents | children), key=place.__getitem__):
+    for u in sorted(trees.around[v], key=place.__getitem__):
         before, gap = stand.before[u] & ~me, place[u] + (place[u] < here)
         if touched >> u & 1:
             some = before & candidates[u]

@@ -100,7 +100,15 @@ class _Best(dict[int, tuple[float, int]]):
 
 
 class Trees:
-    """Grow–shrink trees: what each variable takes from any set that stands before it."""
+    """Grow–shrink trees: what each variable takes from any set that stands before it.
+
+    Attributes:
+        score, constraints, budget: of the search.
+        candidates: the candidate parents of each variable, as bits, and ``near``, as lists.
+        after: whose candidate each variable is, as bits.
+        around: the variables whose places matter to each one's.
+        best: what each takes, by what stands before it.
+    """
 
     def __init__(
         self,
@@ -114,6 +122,7 @@ class Trees:
         self.near: list[list[int]] = []
         self.after: list[int] = []
         self.best: list[_Best] = []
+        self.around: list[list[int]] = []
         self._ranked: dict[tuple[int, int], list[int]] = {}
         self._shrunk: dict[tuple[int, int], tuple[float, int]] = {}
         self._consider([c | r for c, r in zip(candidates, constraints.parents, strict=True)])
@@ -128,6 +137,9 @@ class Trees:
         for t, before in enumerate(self.near):
             for c in before:
                 self.after[c] |= 1 << t
+        limits = zip(self.constraints.parents, self.constraints.children, strict=True)
+        wide = zip(candidates, self.after, limits, strict=True)
+        self.around = [bits(c | a | p | k) for c, a, (p, k) in wide]
         again = set(changed)
         every = range(len(candidates))
         self.best = [_Best(self, t) if t in again else self.best[t] for t in every]
