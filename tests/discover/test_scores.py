@@ -5,8 +5,9 @@ import pytest
 
 from doworld._core.errors import GraphError
 from doworld.discover.numerics.standard import standardise
+from doworld.discover.order.multinomial import MultinomialScore
 from doworld.discover.order.permutation import Constraints, search
-from doworld.discover.order.scores import GaussianScore, MultinomialScore, bits
+from doworld.discover.order.scores import GaussianScore, bits
 
 
 def gaussian(rng, groups):

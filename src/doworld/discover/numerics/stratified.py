@@ -13,15 +13,19 @@ has. X² is summed over strata and compared with the gamma distribution of the s
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int
-from scipy import stats
+from jaxtyping import Float, Int, Shaped
+from scipy.special import gammaincc, ndtri
 
-__all__ = ["Stratified", "joint_code", "stratified"]
+__all__ = ["Stratified", "coded", "joint_code", "stratified"]
 
 Codes = Int[np.ndarray, " rows"]
 
 FEWEST = 4
 """Rows below which a stratum says nothing: the variance asks for them."""
+ROUNDING = 1e-12
+"""A variance that small beside its squared mean is rounding: no pairing differs from another."""
+SPREAD = 16
+"""Values or cells for each row up to which they are counted, not sorted."""
 
 
 @dataclass(frozen=True)
@@ -56,23 +60,80 @@ def joint_code(*columns: Codes) -> Codes:
     """
     if not columns:
         raise ValueError("no column to code. Give at least one.")
-    code = np.unique(columns[0], return_inverse=True)[1]
+    code, _ = coded(columns[0])
     for column in columns[1:]:
-        other = np.unique(column, return_inverse=True)[1]
-        code = np.unique(code * (other.max(initial=0) + 1) + other, return_inverse=True)[1]
+        other, levels = coded(column)
+        code, _ = coded(code * levels + other)
     return code
 
 
-def _margins(stratum: Codes, value: Codes, strata: int) -> tuple[np.ndarray, ...]:
-    """Count of each cell of a stratum, its stratum, the cell of each row; levels and Σ A_ii²."""
-    cell = joint_code(stratum, value)
-    count = np.bincount(cell).astype(float)
-    home = np.zeros(len(count), np.int64)
-    home[cell] = stratum
-    size = np.bincount(stratum, minlength=strata).astype(float)
-    levels = np.bincount(home, minlength=strata)
-    diagonal = count * (1 / count - 1 / size[home]) ** 2
-    return cell, count, levels, np.bincount(home, diagonal, minlength=strata)
+def coded(values: Shaped[np.ndarray, " rows"]) -> tuple[Codes, int]:
+    """The rank of each value among those that occur, and how many occur.
+
+    >>> coded(np.array([7, -2, 7]))
+    (array([1, 0, 1]), 2)
+    """
+    whole = values
+    if values.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):  # what is not finite differs from its integer
+            whole = values.astype(np.int64)
+    if len(values) and whole.dtype.kind in "iub" and (whole is values or (whole == values).all()):
+        whole = whole.astype(np.int64, copy=False)
+        low, high = int(whole.min()), int(whole.max())
+        if high - low <= SPREAD * len(values):  # counting is quicker than sorting
+            whole = whole - low if low else whole
+            seen = np.flatnonzero(np.bincount(whole))
+            if len(seen) == high - low + 1:
+                return whole, len(seen)
+            rank = np.empty(high - low + 1, np.int64)
+            rank[seen] = np.arange(len(seen))
+            return rank.take(whole), len(seen)
+    present, code = np.unique(values, return_inverse=True)
+    return code, len(present)
+
+
+@dataclass(frozen=True, eq=False)
+class _Cells:
+    """The cells of stratum, x and y that occur, in rising order, and the rows in each."""
+
+    home: Codes
+    x: Codes
+    y: Codes
+    rows: Float[np.ndarray, " cells"]
+
+    @classmethod
+    def of(cls, x: Codes, y: Codes, strata: Codes, shape: tuple[int, int, int] | None) -> "_Cells":
+        if shape is None:
+            (strata, count), (x, wide), (y, high) = coded(strata), coded(x), coded(y)
+        else:
+            count, wide, high = shape
+        size = count * wide * high
+        joint = (strata * wide + x) * high + y
+        if size <= SPREAD * len(x):
+            rows = np.bincount(joint, minlength=size)
+            joint = np.flatnonzero(rows)
+            rows = rows[joint]
+        else:
+            joint, rows = np.unique(joint, return_counts=True)
+        above, y = np.divmod(joint, high)
+        home, x = np.divmod(above, wide)
+        return cls(home, x, y, rows.astype(float))
+
+    def only(self, kept: np.ndarray) -> "_Cells":
+        return _Cells(self.home[kept], self.x[kept], self.y[kept], self.rows[kept])
+
+
+def _margins(
+    cells: _Cells, value: Codes, home: Codes, size: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the stratum and value of each cell; by stratum how many values, and Σ A_ii²."""
+    margin, count = coded(home * (int(value.max()) + 1) + value)
+    rows = np.bincount(margin, cells.rows, minlength=count)
+    of = np.zeros(count, np.int64)
+    of[margin] = home
+    diagonal = rows * (1 / rows - 1 / size[of]) ** 2
+    levels = np.bincount(of, minlength=len(size))
+    return rows[margin], levels, np.bincount(of, diagonal, minlength=len(size))
 
 
 def _moments(n: np.ndarray, a: np.ndarray, sa: np.ndarray, b: np.ndarray, sb: np.ndarray):
@@ -87,8 +148,12 @@ def _moments(n: np.ndarray, a: np.ndarray, sa: np.ndarray, b: np.ndarray, sb: np
     return mean, np.maximum(variance, 0.0)
 
 
-def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
+def stratified(
+    x: Codes, y: Codes, strata: Codes, shape: tuple[int, int, int] | None = None
+) -> Stratified:
     """Tests whether two discrete variables are independent within every stratum.
+
+    ``shape`` is given where all three are codes from 0: how many strata there may be, x and y.
 
     >>> rng = np.random.default_rng(0)
     >>> z = rng.integers(3, size=900)
@@ -96,22 +161,18 @@ def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
     >>> stratified(x, y, np.zeros(900, int)).p_value < 1e-9, stratified(x, y, z).p_value > 0.05
     (True, True)
     """
-    strata = np.unique(strata, return_inverse=True)[1]
-    steps = len(np.unique(y)) - 1
-    every = len(y) * max(min(len(np.unique(x)) - 1, steps), 1)
-    kept = np.bincount(strata)[strata] >= FEWEST
-    x, y, strata = x[kept], y[kept], np.unique(strata[kept], return_inverse=True)[1]
-    if not len(x):
+    cells = _Cells.of(x, y, strata, shape)
+    steps = coded(cells.y)[1] - 1
+    every = len(y) * max(min(coded(cells.x)[1] - 1, steps), 1)
+    enough = np.bincount(cells.home, cells.rows)[cells.home] >= FEWEST
+    if not enough.any():
         return Stratified(1.0, 0.0, 0.0, 0)
-    count = int(strata.max()) + 1
-    n = np.bincount(strata).astype(float)
-    x_cell, x_count, a, sa = _margins(strata, x, count)
-    y_cell, y_count, b, sb = _margins(strata, y, count)
-    both = joint_code(x_cell, y_cell)
-    pairs = np.bincount(both).astype(float)
-    x_of, y_of, home = (np.zeros(len(pairs), np.int64) for _ in range(3))
-    x_of[both], y_of[both], home[both] = x_cell, y_cell, strata
-    t = np.bincount(home, pairs**2 / (x_count[x_of] * y_count[y_of]), minlength=count) - 1
+    cells = cells if enough.all() else cells.only(enough)
+    home, count = coded(cells.home)
+    n = np.bincount(home, cells.rows, minlength=count)
+    of_x, a, sa = _margins(cells, cells.x, home, n)
+    of_y, b, sb = _margins(cells, cells.y, home, n)
+    t = np.bincount(home, cells.rows**2 / (of_x * of_y), minlength=count) - 1
     a, b = a - 1.0, b - 1.0
     live = (a > 0) & (b > 0)
     mean, variance = _moments(n, a, sa, b, sb)
@@ -119,11 +180,11 @@ def stratified(x: Codes, y: Codes, strata: Codes) -> Stratified:
     expected, spread = float((n * mean)[live].sum()), float((n**2 * variance)[live].sum())
     room = float((n * np.minimum(a, max(steps, 1))).sum()) - expected
     error = float(np.sqrt(max(spread, 1.0))) / room if room > 0 else float("inf")
-    if expected <= 0 or spread <= 0:
+    if expected <= 0 or spread <= ROUNDING * expected**2:
         return Stratified(1.0, 0.0, 0.0, 0, 0.0, error)
-    tail = float(stats.gamma.sf(total, expected**2 / spread, scale=spread / expected))
+    tail = float(gammaincc(expected**2 / spread, max(total, 0.0) * expected / spread))
     effect = (total - expected) / every
-    score = float(stats.norm.isf(max(tail, 1e-300)))
+    score = float(-ndtri(max(tail, 1e-300)))
     rows, gain = int(n[live].sum()), float(np.clip(effect, 0, 1))
     share = float(np.clip((total - expected) / max(room, 1e-12), 0, 1))
     return Stratified(tail, score, gain, rows, share, error)

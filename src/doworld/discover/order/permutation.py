@@ -1,22 +1,18 @@
 """The best order of a table's variables, and the parents each takes from those before it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.budget import UNLIMITED, Budget
-from doworld._core.errors import GraphError
 from doworld._core.progress import Quiet, Track
 from doworld.discover.order.scores import Score, bits
+from doworld.discover.order.trees import LEAST_GAIN, Constraints, Ordered, Trees, mask_of
 
 __all__ = ["Constraints", "Ordered", "refine", "search"]
 
-LEAST_GAIN = 1e-6
-"""A smaller difference between two scores is rounding."""
 ROUNDS = 4
 STRONGEST = 8
 FEW = 48
@@ -24,71 +20,6 @@ FEW = 48
 NOBODY = Quiet().task("", 1)
 KICKED = 3
 """At most so many neighbours are thrown to a random place with a variable."""
-
-
-@dataclass(frozen=True, eq=False)
-class Constraints:
-    """What is known of the edges: ``[i, j]`` speaks of i → j.
-
-    Attributes:
-        allowed: edges that may be there.
-        required: edges that must.
-        tier: variables of a lower tier stand first in the first order tried.
-        most: the largest number of parents beyond the required ones.
-    """
-
-    allowed: Bool[np.ndarray, "nodes nodes"]
-    required: Bool[np.ndarray, "nodes nodes"]
-    tier: tuple[float, ...]
-    most: int
-
-    @cached_property
-    def parents(self) -> tuple[int, ...]:
-        """Each variable's required parents, as bits."""
-        return tuple(_mask(np.flatnonzero(column).tolist()) for column in self.required.T)
-
-    @cached_property
-    def children(self) -> tuple[int, ...]:
-        """Each variable's required children, as bits."""
-        return tuple(_mask(np.flatnonzero(row).tolist()) for row in self.required)
-
-    def order(self, priority: Sequence[float]) -> list[int]:
-        """The variables by ``priority``, required parents before their children.
-
-        Raises ``GraphError`` where the required edges form a cycle.
-        """
-        waiting = self.required.sum(0)
-        ready = [(priority[i], i) for i in np.flatnonzero(waiting == 0).tolist()]
-        heapify(ready)
-        out: list[int] = []
-        while ready:
-            i = heappop(ready)[1]
-            out.append(i)
-            for j in bits(self.children[i]):
-                waiting[j] -= 1
-                if not waiting[j]:
-                    heappush(ready, (priority[j], j))
-        if len(out) < len(waiting):
-            raise GraphError("the required edges form a cycle within a row. Drop one of them.")
-        return out
-
-
-@dataclass(frozen=True, eq=False)
-class Ordered:
-    """An order, the parents found in it (as bits), the score, and who was a candidate of whom."""
-
-    order: tuple[int, ...]
-    parents: tuple[int, ...]
-    score: float
-    candidates: tuple[int, ...]
-
-    @property
-    def dag(self) -> Bool[np.ndarray, "nodes nodes"]:
-        """``[i, j]``: i is a parent of j."""
-        out = np.zeros((len(self.parents), len(self.parents)), bool)
-        for j, mask in enumerate(self.parents):
-            out[bits(mask), j] = True
-        return out
 
 
 def search(
@@ -121,7 +52,7 @@ def search(
 
     Raises ``GraphError`` where the required edges form a cycle.
 
-    >>> from doworld.discover.order.scores import MultinomialScore
+    >>> from doworld.discover.order.multinomial import MultinomialScore
     >>> codes = np.array([[0, 0, 1, 1] * 20, [0, 0, 1, 1] * 20, [0, 1, 0, 1] * 20])
     >>> free = Constraints(~np.eye(3, dtype=bool), np.zeros((3, 3), bool), (0.0,) * 3, 2)
     >>> score = MultinomialScore.of(codes, [2, 2, 2])
@@ -130,7 +61,7 @@ def search(
     [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
     """
     first = constraints.order(constraints.tier)
-    trees = _Trees(score, constraints, _candidates(score, constraints, budget), budget)
+    trees = Trees(score, constraints, _candidates(score, constraints, budget), budget)
     best = _climb(first, range(len(constraints.tier)), trees, rng)
     best = _widened(best, trees, rng)
     track.advance(0.3, budget.words())
@@ -138,7 +69,7 @@ def search(
     return trees.ordered(_widened(best, trees, rng))
 
 
-def _widened(order: list[int], trees: "_Trees", rng: np.random.Generator) -> list[int]:
+def _widened(order: list[int], trees: Trees, rng: np.random.Generator) -> list[int]:
     """Searches again with the candidates that the order shows were missed, until there are none."""
     for _ in range(ROUNDS):
         if trees.budget.over() or not trees.widen(order):
@@ -148,10 +79,10 @@ def _widened(order: list[int], trees: "_Trees", rng: np.random.Generator) -> lis
 
 
 def _kicked(
-    best: list[int], kicks: int, trees: "_Trees", rng: np.random.Generator, *, track: Track
+    best: list[int], kicks: int, trees: Trees, rng: np.random.Generator, *, track: Track
 ) -> list[int]:
     """Throws a variable and some neighbours to random places and climbs again, time after time."""
-    highest = trees.total(best)
+    highest, linked = trees.total(best), trees.linked(best)
     movable = [v for v, near in enumerate(trees.near) if near]
     count = kicks * len(movable)
     for made in range(count):
@@ -166,10 +97,10 @@ def _kicked(
         place = np.argsort(best).astype(float)
         place[thrown] = rng.uniform(0, len(best), len(thrown))
         order = trees.constraints.order(place.tolist())
-        order = _climb(order, {*thrown, *near}, trees, rng)
+        order = _climb(order, {*thrown, *(u for t in thrown for u in bits(linked[t]))}, trees, rng)
         total = trees.total(order)
         if total > highest + LEAST_GAIN:
-            best, highest = order, total
+            best, highest, linked = order, total, trees.linked(order)
     return best
 
 
@@ -177,12 +108,8 @@ def refine(
     score: Score, constraints: Constraints, start: Ordered, rng: np.random.Generator
 ) -> Ordered:
     """The search continued from an order and its candidates under another score."""
-    trees = _Trees(score, constraints, list(start.candidates))
+    trees = Trees(score, constraints, list(start.candidates))
     return trees.ordered(_climb(list(start.order), start.order, trees, rng))
-
-
-def _mask(members: Sequence[int]) -> int:
-    return sum(1 << i for i in members)
 
 
 def _candidates(score: Score, constraints: Constraints, budget: Budget = UNLIMITED) -> list[int]:
@@ -208,7 +135,7 @@ def _candidates(score: Score, constraints: Constraints, budget: Budget = UNLIMIT
         blanket = _blanket(score, target, constraints.most, alone[:, target], related, either)
         near[blanket, target] = True
     near |= near.T
-    return [_mask(np.flatnonzero(c).tolist()) for c in (near & constraints.allowed).T]
+    return [mask_of(np.flatnonzero(c).tolist()) for c in (near & constraints.allowed).T]
 
 
 def _blanket(
@@ -229,128 +156,19 @@ def _blanket(
         others = np.flatnonzero(reached).tolist()
         if not others:
             break
-        gains = score.gains(target, _mask(out), others)
+        gains = score.gains(target, mask_of(out), others)
         best, gain = others[int(gains.argmax())], float(gains.max())
     return out
 
 
-class _Trees:
-    """Grow–shrink trees: what each variable takes from any set that stands before it."""
-
-    def __init__(
-        self,
-        score: Score,
-        constraints: Constraints,
-        candidates: list[int],
-        budget: Budget = UNLIMITED,
-    ) -> None:
-        self.score, self.constraints, self.budget = score, constraints, budget
-        self.candidates: list[int] = []
-        self.near: list[list[int]] = []
-        self.after: list[int] = []
-        self._best: list[dict[int, tuple[float, int]]] = []
-        self._ranked: dict[tuple[int, int], list[int]] = {}
-        self._shrunk: dict[tuple[int, int], tuple[float, int]] = {}
-        self._consider([c | r for c, r in zip(candidates, constraints.parents, strict=True)])
-
-    def _consider(self, candidates: list[int]) -> None:
-        changed = [
-            t for t, c in enumerate(candidates) if not self.candidates or c != self.candidates[t]
-        ]
-        self.candidates = candidates
-        self.near = [bits(mask) for mask in candidates]
-        self.after = [0] * len(candidates)
-        for t, before in enumerate(self.near):
-            for c in before:
-                self.after[c] |= 1 << t
-        known = self._best or [{} for _ in candidates]
-        self._best = [{} if t in changed else known[t] for t in range(len(candidates))]
-        again = set(changed)
-        self._ranked = {k: v for k, v in self._ranked.items() if k[0] not in again}
-
-    def best(self, target: int, available: int) -> tuple[float, int]:
-        """The score of ``target`` and its parents out of ``available`` candidates."""
-        known = self._best[target].get(available)
-        if known is None:
-            known = self._best[target][available] = self._grow(target, available)
-        return known
-
-    def _grow(self, target: int, available: int) -> tuple[float, int]:
-        taken = self.constraints.parents[target]
-        while taken.bit_count() < self.constraints.most:
-            step = next((c for c in self._rank(target, taken) if available >> c & 1), None)
-            if step is None:
-                break
-            taken |= 1 << step
-        return self._shrink(target, taken)
-
-    def _rank(self, target: int, taken: int) -> list[int]:
-        """The candidates that would raise the score, the best first."""
-        known = self._ranked.get((target, taken))
-        if known is None:
-            others = [c for c in self.near[target] if not taken >> c & 1]
-            gains = self.score.gains(target, taken, others)
-            order = np.argsort(-gains, kind="stable")
-            known = [others[k] for k in order.tolist() if gains[k] > LEAST_GAIN]
-            self._ranked[target, taken] = known
-        return known
-
-    def _shrink(self, target: int, taken: int) -> tuple[float, int]:
-        known = self._shrunk.get((target, taken))
-        if known is None:
-            known = self.score.local(target, taken), taken
-            free = bits(taken & ~self.constraints.parents[target])
-            if taken.bit_count() > 1 and free:
-                fewer = [taken ^ (1 << c) for c in free]
-                value, rest = max((self.score.local(target, m), m) for m in fewer)
-                if value > known[0] + LEAST_GAIN:
-                    known = self._shrink(target, rest)
-            self._shrunk[target, taken] = known
-        return known
-
-    def widen(self, order: list[int]) -> bool:
-        """Takes in candidates that would raise the score in this order; whether there were any."""
-        more = list(self.candidates)
-        before: list[int] = []
-        allowed = self.constraints.allowed
-        parents = self.ordered(order).parents
-        for target in order:
-            others = [c for c in before if allowed[c, target] and not more[target] >> c & 1]
-            before.append(target)
-            if others and parents[target].bit_count() < self.constraints.most:
-                gains = self.score.gains(target, parents[target], others)
-                more[target] |= _mask([others[k] for k in np.flatnonzero(gains > LEAST_GAIN)])
-        found = more != self.candidates
-        if found:
-            self._consider(more)
-        return found
-
-    def _each(self, order: Sequence[int]) -> list[tuple[float, int]]:
-        seen, out = 0, [(0.0, 0)] * len(order)
-        for target in order:
-            out[target] = self.best(target, seen & self.candidates[target])
-            seen |= 1 << target
-        return out
-
-    def total(self, order: Sequence[int]) -> float:
-        """The score of an order."""
-        return sum(value for value, _ in self._each(order))
-
-    def ordered(self, order: Sequence[int]) -> Ordered:
-        """The order with the parents found in it."""
-        each = self._each(order)
-        masks = tuple(mask for _, mask in each)
-        return Ordered(tuple(order), masks, sum(v for v, _ in each), tuple(self.candidates))
-
-
 def _climb(
-    order: list[int], first: Iterable[int], trees: _Trees, rng: np.random.Generator
+    order: list[int], first: Iterable[int], trees: Trees, rng: np.random.Generator
 ) -> list[int]:
     """Moves one variable after the other to its best place until none gains.
 
     The variables ``first`` are tried, then the neighbours of every one that moved.
     """
-    waiting = set(first)
+    waiting, stand = set(first), _Stand.of(order)
     while waiting:
         turn = rng.permutation(sorted(waiting)).tolist()
         waiting = set()
@@ -358,41 +176,60 @@ def _climb(
             if trees.budget.over():
                 trees.budget.cut("the search for the best order ended before it stood still")
                 return order
-            gap = _best_gap(v, order, trees)
+            gap = _best_gap(v, stand, trees)
             if gap is not None:
                 order.remove(v)
                 order.insert(gap, v)
+                stand = _Stand.of(order)
                 waiting.update(trees.near[v], bits(trees.after[v]))
     return order
 
 
-def _best_gap(v: int, order: list[int], trees: _Trees) -> int | None:
+class _Stand(NamedTuple):
+    """The place of each variable in an order, and the variables before it (as bits)."""
+
+    place: list[int]
+    before: list[int]
+
+    @classmethod
+    def of(cls, order: Sequence[int]) -> "_Stand":
+        place, before, seen = [0] * len(order), [0] * len(order), 0
+        for k, v in enumerate(order):
+            place[v], before[v] = k, seen
+            seen |= 1 << v
+        return cls(place, before)
+
+
+def _best_gap(v: int, stand: _Stand, trees: Trees) -> int | None:
     """Where ``v`` should go among the other variables; None where it stands best already.
 
-    One walk along the others sums what it costs each of them to stand before v, and what v gains
-    from standing behind them.
+    One walk along those that v may be linked to sums what it costs each of them to stand before v,
+    and what v gains from standing behind them. Between two of them the score stays the same.
     """
-    best, own, touched = trees.best, trees.candidates[v], trees.after[v]
-    limits = trees.constraints
-    parents, children = limits.parents[v], limits.children[v]
-    here, gap, first, last, seen, lost = 0, 0, 0, len(order) - 1, 0, 0.0
-    value = best(v, 0)[0]
-    values = [value]
-    for u in order:
-        if u == v:
-            here = gap
-            continue
+    best, candidates, place = trees.best, trees.candidates, stand.place
+    own, touched, me, here = candidates[v], trees.after[v], 1 << v, place[v]
+    parents, children = trees.constraints.parents[v], trees.constraints.children[v]
+    first, last, lost = 0, len(place) - 1, 0.0
+    mine = best[v]
+    value = now = mine[0][0]
+    steps = [(0, value)]
+    for u in sorted(trees.around[v], key=place.__getitem__):
+        before, gap = stand.before[u] & ~me, place[u] + (place[u] < here)
         if touched >> u & 1:
-            before = seen & trees.candidates[u]
-            lost += best(u, before)[0] - best(u, before | 1 << v)[0]
-        seen |= 1 << u
-        gap += 1
+            some = before & candidates[u]
+            lost += best[u][some][0] - best[u][some | me][0]
         if parents >> u & 1:
             first = gap
         if children >> u & 1:
             last = min(last, gap - 1)
         if own >> u & 1:
-            value = best(v, seen & own)[0]
-        values.append(value + lost)
-    there = max(range(first, last + 1), key=values.__getitem__)
-    return there if values[there] > values[here] + LEAST_GAIN else None
+            value = mine[(before | 1 << u) & own][0]
+        steps.append((gap, value + lost))
+        if gap <= here:
+            now = value + lost
+    there, highest = None, now + LEAST_GAIN
+    ends = [gap - 1 for gap, _ in steps[1:]] + [len(place) - 1]
+    for (start, total), end in zip(steps, ends, strict=True):
+        if total > highest and max(start, first) <= min(end, last):
+            there, highest = max(start, first), total
+    return there

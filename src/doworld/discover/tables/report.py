@@ -12,8 +12,9 @@ from doworld.discover.latent.feedback import misfit
 from doworld.discover.latent.marks import marked
 from doworld.discover.latent.search import ancestral
 from doworld.discover.order.additive import AdditiveScore
+from doworld.discover.order.multinomial import MultinomialScore
 from doworld.discover.order.permutation import Constraints, Ordered
-from doworld.discover.order.scores import GaussianScore, MultinomialScore, Score, Strength, bits
+from doworld.discover.order.scores import GaussianScore, Score, Strength, bits
 from doworld.discover.order.shared import SharedScore
 from doworld.discover.tables.conflicts import static_conflicts
 from doworld.discover.tables.limits import allowed_edges
@@ -176,7 +177,7 @@ def _unseen(found: Found) -> list[Edge]:
     """Links of variables of so many levels that the score of their table sees none, a test does."""
     if not isinstance(found.score, MultinomialScore):
         return []
-    levels, rows = found.score.counts.levels, len(found.table.values)
+    levels, rows = found.score.levels, len(found.table.values)
     linked = found.dag | found.dag.T | (found.linked >= DOUBTFUL)
     free = found.limits.allowed | found.limits.allowed.T
     out = []

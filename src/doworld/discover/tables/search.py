@@ -192,6 +192,7 @@ def _resampled(
     candidates = [sum(1 << int(i) for i in np.flatnonzero(c)) for c in (near & limits.allowed).T]
     start = replace(ordered, candidates=tuple(candidates))
     linked, points = np.zeros(dag.shape), np.zeros(dag.shape)
+    classes: dict[bytes, np.ndarray] = {}
     made = 0
     for again in score.resamples(RESAMPLES, rng):
         if budget.over():
@@ -199,7 +200,10 @@ def _resampled(
             break
         out = refine(again, limits, start, rng).dag
         if not isinstance(found.score, SharedScore | AdditiveScore):
-            out = equivalence_class(out, found.known)
+            key = out.tobytes()
+            if key not in classes:
+                classes[key] = equivalence_class(out, found.known)
+            out = classes[key]
         linked += out | out.T
         points += out * np.where(out.T, 0.5, 1.0)
         made += 1

@@ -11,8 +11,10 @@ from scipy import stats
 from doworld.data import Kind, Role, Trajectories
 from doworld.discover.numerics.missing import completed, enough_pairs
 from doworld.discover.numerics.standard import standardise
+from doworld.discover.numerics.stratified import coded
 from doworld.discover.order.additive import AdditiveScore
-from doworld.discover.order.scores import GaussianScore, MultinomialScore
+from doworld.discover.order.multinomial import MultinomialScore
+from doworld.discover.order.scores import GaussianScore
 from doworld.discover.time.design import ENOUGH_COMPLETE, FEWEST_TOGETHER, MOST_COMPLETED
 
 __all__ = ["Table", "rows_of", "score_of", "smooth_score", "table_of"]
@@ -104,7 +106,7 @@ def table_of(log: Trajectories, names: Sequence[str], *, last: str = "") -> Tabl
 def _signature(column: np.ndarray, kind: Kind) -> float:
     """A number that neither the name nor the scale of a variable changes."""
     if kind in (Kind.CATEGORICAL, Kind.BINARY):
-        share = np.sort(np.unique(column, return_counts=True)[1]) / len(column)
+        share = np.sort(np.bincount(coded(column)[0])) / len(column)
         return round(float(-(share * np.log(share)).sum()), 9)
     centred = column - column.mean()
     spread = max(float((centred**2).mean()), 1e-100)
@@ -131,7 +133,9 @@ def _twins(values: np.ndarray, kinds: Sequence[Kind]) -> list[int]:
 
 def _pattern(column: np.ndarray) -> bytes:
     """The column with its levels numbered as they first appear."""
-    _, first, codes = np.unique(column, return_index=True, return_inverse=True)
+    codes, levels = coded(column)
+    first = np.empty(levels, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]
     return np.argsort(np.argsort(first))[codes].tobytes()
 
 
@@ -142,8 +146,8 @@ def score_of(table: Table, fdr: float) -> GaussianScore | MultinomialScore:
     among all pairs of d variables, or log n if that is more.
     """
     if table.discrete:
-        codes = [np.unique(x, return_inverse=True)[1] for x in table.values.T]
-        return MultinomialScore.of(np.array(codes), [int(c.max()) + 1 for c in codes])
+        codes = [coded(x) for x in table.values.T]
+        return MultinomialScore.of(np.array([c for c, _ in codes]), [r for _, r in codes])
     parts = [_numbers(x, k) for x, k in zip(table.values.T, table.kinds, strict=True)]
     ends = np.cumsum([0, *(p.shape[1] for p in parts)]).tolist()
     columns = [range(a, b) for a, b in pairwise(ends)]

@@ -86,7 +86,7 @@ class WithOdds:
         score: the score of the data.
         bonus: ``[i, j]``: 2 log odds of i → j.
 
-    >>> from doworld.discover.order.scores import MultinomialScore
+    >>> from doworld.discover.order.multinomial import MultinomialScore
     >>> codes = np.array([[0, 0, 1, 1] * 5, [0, 1, 0, 1] * 5])
     >>> plain = MultinomialScore.of(codes, [2, 2])
     >>> odds = np.array([[1.0, 9.0], [1.0, 1.0]])
