@@ -6,9 +6,9 @@ import pytest
 from logs import linear_world, make_log
 
 from doworld.data import Kind, Policy, Trajectories
-from doworld.discover import discover
+from doworld.discover import PC, BestOrder, discover
 from doworld.discover.facts import Method, Seen, drift, facts_of
-from doworld.discover.rules import RULES, choices
+from doworld.discover.rule_table import RULES, choices
 from doworld.graph import CausalGraph, Choice, Question
 
 MATRIX = np.array([[0.5, 0.6, 0.0], [0.0, 0.5, 0.6], [0.0, 0.0, 0.5]])
@@ -121,6 +121,38 @@ def test_randomised_actions_and_tables_choose_otherwise():
     assert row(discover(known), Question.ACTIONS).why == "they were randomised"
 
 
+def table_of(columns: dict, **how) -> Trajectories:
+    frame = pl.DataFrame(columns)
+    return Trajectories.from_frame(frame, state=[n for n in columns if n != "place"], **how)
+
+
+def test_what_a_table_was_searched_by_is_said_as_it_was():
+    rng = np.random.default_rng(0)
+    a, e = rng.standard_normal((2, 300))
+    straight, bent = {"a": a, "b": a + e}, {"a": a, "b": np.sin(2 * a) + 0.3 * e}
+    place = {"place": ["x"] * 150 + ["y"] * 150}
+    levels = {"a": a, "b": np.where(a + e > 0, "up", "down")}
+    said = [
+        (table_of(straight), {}, "by linear regressions (BIC)", "no clear bends"),
+        (table_of(straight), {"latent": True}, "by linear regressions (BIC)", "not looked for"),
+        (table_of(bent), {}, "smooth regressions", "clear bends"),
+        (table_of(bent), {"method": BestOrder(smooth=True)}, "smooth regressions", "asked"),
+        (table_of(bent), {"method": PC()}, "no set of other variables", "given"),
+        (table_of(levels), {}, "numbers and indicators", "not looked for"),
+        (table_of(straight | place, environment="place"), {}, "share most", "not looked for"),
+    ]
+    for log, how, method, form in said:
+        graph = discover(log, **how)
+        assert method in row(graph, Question.METHOD).chosen
+        assert form in row(graph, Question.LINEARITY).why
+    assert row(graph, Question.ENVIRONMENTS).chosen.startswith("the graph along which few")
+    mixed = discover(table_of(levels | place, environment="place"))
+    assert row(mixed, Question.ENVIRONMENTS).chosen.startswith("the environment is a context")
+    pooled = discover(said[-1][0], method=PC())
+    assert "as of one" in row(pooled, Question.ENVIRONMENTS).chosen
+    assert "Fourier" in row(pooled, Question.TESTS).chosen
+
+
 def test_facts_of_a_log_with_nothing_tested(log):
-    facts = facts_of(log, ("a", "b", "c"), Seen(method=Method.TABLE), fdr=0.01, chances=0)
+    facts = facts_of(log, ("a", "b", "c"), Seen(method=Method.LINES), fdr=0.01, chances=0)
     assert len(choices(facts)) == len(Question)

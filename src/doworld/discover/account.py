@@ -10,7 +10,7 @@ from doworld._core.errors import GraphError
 from doworld.data import Policy, Role, Trajectories
 from doworld.discover.facts import Seen, facts_of
 from doworld.discover.numerics.samples import columns_of
-from doworld.discover.rules import choices
+from doworld.discover.rule_table import choices
 from doworld.graph import CausalGraph, Choice, Mark, Prior
 from doworld.graph.choice import explained
 from doworld.graph.prior import Pair

@@ -25,7 +25,18 @@ class Method(StrEnum):
 
     LAGGED = "tests of every lag given all others"
     LEVERS = "actions that set levels by force, read as experiments"
-    TABLE = "search of orders"
+    COUNTS = "search of orders by tables of counts"
+    LINES = "search of orders by linear regressions"
+    MIXED = "the same with levels as indicators"
+    SMOOTH = "search of orders by smooth regressions"
+    SHARED = "search of orders along which environments share mechanisms"
+    INDEPENDENCE = "tests of independence alone"
+    GIVEN = "a method that was given"
+
+    @property
+    def of_tables(self) -> bool:
+        """Whether it is for static tables."""
+        return self not in (Method.LAGGED, Method.LEVERS)
 
 
 @dataclass
@@ -33,6 +44,10 @@ class Seen:
     """What the steps of one run take down for the rule table as they go."""
 
     method: Method = Method.LAGGED
+    test: str = ""
+    asked: bool = False
+    bends: bool | None = None
+    compared: bool = True
     lags: int = 0
     lags_chosen: bool = False
     linear: list[str] = field(default_factory=list)
@@ -113,10 +128,17 @@ class Facts:
         actions, free: how many, and the least share of one's variance that the state leaves free.
         randomised: whether actions were chosen at random.
         lags, back, leftover, tests, skipped, cut, chances: of the tests.
+        test: what a method by tests of independence asks; ``asked`` says that a method was given.
+        bends: whether a table shows bends; None where that was not looked for.
+        compared: whether environments of a table were compared.
     """
 
     static: bool
     method: Method
+    test: str
+    asked: bool
+    bends: bool | None
+    compared: bool
     episodes: int
     rows: int
     variables: int
@@ -174,6 +196,10 @@ def facts_of(
     return Facts(
         static=schema.static,
         method=seen.method,
+        test=seen.test,
+        asked=seen.asked,
+        bends=seen.bends,
+        compared=seen.compared,
         episodes=len(log),
         rows=log.rows,
         variables=len(schema.names),

@@ -17,7 +17,6 @@ from doworld.discover.copies import (
 from doworld.discover.environments.comparable import check_interventions, comparable
 from doworld.discover.environments.interventions import Interventions
 from doworld.discover.environments.mechanisms import orient_by_changes
-from doworld.discover.facts import Method
 from doworld.discover.numerics.threads import one_thread
 from doworld.discover.prepare import (
     Usable,
@@ -197,8 +196,10 @@ def _static(
         task.latent,
     )
     found = choice.method.graph(asked)
-    task.seen.method, task.seen.rows = Method.TABLE, len(rows)
-    task.seen.testwise = holes is not None
+    seen = task.seen
+    seen.method, seen.test, seen.compared = found.method, found.test, found.compared
+    seen.asked, seen.bends = method is not None, choice.bends
+    seen.rows, seen.testwise = len(rows), holes is not None
     task.seen.tests, task.seen.skipped, task.seen.cut = found.tests, found.skipped, found.cut
     task.conflicts.extend(found.conflicts)
     task.forbid(found.unidentified)

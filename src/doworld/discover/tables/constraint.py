@@ -11,6 +11,7 @@ from jaxtyping import Bool
 from doworld._core.budget import Budget
 from doworld._core.errors import SchemaError
 from doworld.data import Schema
+from doworld.discover.facts import Method
 from doworld.discover.independence import Columns, IndependenceTest, RandomFeatures, Verdict
 from doworld.discover.numerics.multiplicity import benjamini_hochberg
 from doworld.discover.order.permutation import Constraints
@@ -112,6 +113,8 @@ class PC:
             unidentified=tuple(copied(table)),
             tests=pairs(limits),
             cut=cut,
+            method=Method.INDEPENDENCE,
+            test=self.test.name.partition(";")[0],
         )
 
     def _colliders(

@@ -44,10 +44,14 @@ class BestOrder:
 
 @dataclass(frozen=True)
 class Suited:
-    """The method that suits a table, and why in words; no words where nothing was decided."""
+    """The method that suits a table, and why in words; no words where nothing was decided.
+
+    ``bends`` says whether lines leave bends; None where that was not looked for.
+    """
 
     method: StaticMethod
     notes: tuple[str, ...] = ()
+    bends: bool | None = None
 
 
 def suited(log: Trajectories, names: Sequence[str], *, latent: bool | None = None) -> Suited:
@@ -65,9 +69,9 @@ def suited(log: Trajectories, names: Sequence[str], *, latent: bool | None = Non
     if len(np.unique(log.environment)) > 1 or holes is not None or len(rows) < FEW_ROWS:
         return Suited(BestOrder())
     if not bent(rows[:, rows.std(0) > 0]):
-        return Suited(BestOrder())
+        return Suited(BestOrder(), bends=False)
     note = (
         "lines leave clear bends between the variables, so smooth functions were fitted; "
         "method=BestOrder() fits lines, and method=PC() asks tests of independence alone."
     )
-    return Suited(BestOrder(smooth=True), (note,))
+    return Suited(BestOrder(smooth=True), (note,), bends=True)

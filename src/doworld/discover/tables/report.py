@@ -6,8 +6,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.errors import SchemaError
-from doworld.data import Schema
+from doworld.data import Kind, Schema
 from doworld.discover.environments.comparable import without
+from doworld.discover.facts import Method
 from doworld.discover.latent.feedback import misfit
 from doworld.discover.latent.marks import marked
 from doworld.discover.latent.search import ancestral
@@ -102,7 +103,21 @@ def reported(found: Found, task: StaticTask) -> StaticGraph:
         tests=pairs(found.limits),
         skipped=int(np.triu(free | free.T, 1).sum()) - pairs(found.limits),
         cut=found.cut,
+        method=_method(found),
+        compared=bool(place) or isinstance(found.score, SharedScore),
     )
+
+
+def _method(found: Found) -> Method:
+    """What the score of the search is made of."""
+    if isinstance(found.score, SharedScore):
+        return Method.SHARED
+    if isinstance(found.score, AdditiveScore):
+        return Method.SMOOTH
+    if isinstance(found.score, MultinomialScore):
+        return Method.COUNTS
+    levels = any(found.schema[n].kind is Kind.CATEGORICAL for n in found.table.names)
+    return Method.MIXED if levels else Method.LINES
 
 
 def _is_place(table: Table, place: str) -> list[Unidentified]:

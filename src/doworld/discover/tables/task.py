@@ -7,6 +7,7 @@ from doworld._core.budget import UNLIMITED, Budget
 from doworld._core.progress import Progress, Quiet
 from doworld.data import Trajectories
 from doworld.discover.environments.interventions import Interventions
+from doworld.discover.facts import Method
 from doworld.graph import Conflict, Edge, Prior, Unidentified
 
 __all__ = ["StaticGraph", "StaticTask"]
@@ -48,7 +49,8 @@ class StaticGraph:
     """What a static table shows: edges, doubtful edges, notes, and what it cannot say.
 
     ``tests``, ``skipped`` and ``cut`` are how many pairs were tested, how many prior knowledge
-    rules out, and the p-value up to which a test counts.
+    rules out, and the p-value up to which a test counts. ``method`` and ``test`` say how the edges
+    were found, ``compared`` whether environments were.
     """
 
     edges: tuple[Edge, ...]
@@ -59,3 +61,6 @@ class StaticGraph:
     tests: int = 0
     skipped: int = 0
     cut: float = float("nan")
+    method: Method = Method.GIVEN
+    test: str = ""
+    compared: bool = False
