@@ -24,7 +24,7 @@ class Table(Protocol):
         ...
 
 
-CELLS = 4_000_000
+CELLS = 1_000_000
 """How many numbers of a table are worked on at once."""
 
 

@@ -200,7 +200,7 @@ def _left_alone(
     each: Float[np.ndarray, "fits environments n n"],
 ) -> Float[np.ndarray, "fits environments"]:
     """The same of each environment's own regression."""
-    size = np.trace(each, axis1=2, axis2=3)[..., None, None]
+    size = np.maximum(np.trace(each, axis1=2, axis2=3), RIDGE)[..., None, None]
     inner = each[..., :-1, :-1] + RIDGE * size * np.eye(each.shape[-1] - 1)
     product = each[..., :-1, -1]
     weights = np.linalg.solve(inner, product[..., None])[..., 0]
@@ -211,7 +211,7 @@ def _ends(
     whole: Float[np.ndarray, "fits environments n n"],
 ) -> Float[np.ndarray, "fits environments 2 2"]:
     """Products of the first and last column after regression on those between, about zero."""
-    size = np.trace(whole, axis1=2, axis2=3)[..., None, None]
+    size = np.maximum(np.trace(whole, axis1=2, axis2=3), RIDGE)[..., None, None]
     inner = whole[..., 1:-1, 1:-1] + RIDGE * size * np.eye(whole.shape[-1] - 2)
     ends = whole[..., [0, -1]]
     between = ends[..., 1:-1, :]

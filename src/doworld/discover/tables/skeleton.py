@@ -82,7 +82,7 @@ def skeleton(
                 if verdict is not None and verdict.p_value > level:
                     linked[i, j] = linked[j, i] = False
                     break
-        if not tried or budget.over():
+        if not tried:
             break
     weakest: dict[Pair, Verdict] = {}
     for (pair, _), verdict in asked.answers.items():

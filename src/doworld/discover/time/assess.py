@@ -69,7 +69,7 @@ def assess(
     tests are always made; bent answers are looked for while ``budget`` lasts.
     """
     table = empty_table(block, LINEAR_TEST)
-    residual = np.zeros_like(block.outcomes)
+    residual = np.zeros(block.outcomes.shape)  # untouched pages cost nothing; zeros_like fills
     unexplained = np.ones(len(block.targets))
     linear = np.ones(len(block.targets), bool)
     groups: dict[bytes, list[int]] = {}
@@ -161,7 +161,7 @@ def _own_past(
     wide = Standardised(part.outcomes).scale[at]
     effect = tests.coefficient * spread / wide
     score, statistic, p_value = tests.score.copy(), tests.statistic.copy(), tests.p_value.copy()
-    gain, influence = tests.gain.copy(), tests.influence.copy()
+    gain, influence = tests.gain.copy(), tests.influence  # in place: it is large
     for t in targets:
         own, k = part.targets[t].own, at.index(part.targets[t].columns[0])
         if own is None or increments.earlier[k] < 0:

@@ -140,14 +140,16 @@ def _finish(
     plain = np.einsum("ij,ij->j", residual, residual) / freedom * np.diag(precision)[:, None]
     t2 = coefficient**2 / np.maximum(plain, tiny)
     with np.errstate(divide="ignore", invalid="ignore"):
-        scaled = influence / error * np.where(statistic == 0, 1.0, score / statistic)
+        turn = np.where(statistic == 0, 1.0, score / statistic) / error
+        for part in influence:  # one unit at a time: all of them are the largest array there is
+            part[:] = np.nan_to_num(part * turn)
     return PartialTests(
         coefficient,
         statistic,
         score,
         p_value,
         t2 / (t2 + freedom),
-        np.nan_to_num(scaled).astype(np.float32),
+        influence,
         residual,
         precision,
         spread,
