@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 import doworld as dw
+from doworld._core.budget import Seconds
 from doworld.discover.time.levers import find_levers
+from doworld.graph import Disagreement
 from doworld.worlds.chemical import Chemical
 
 
@@ -134,3 +136,55 @@ def test_too_short_episodes_are_named():
     log = Chemical("chain").collect(30, 2, seed=0)
     with pytest.raises(dw.DoworldError, match="transitions are left"):
         dw.discover(log, max_lag=4)
+
+
+def joint_log(rows, seed):
+    """s3 follows s0 XOR s1 where s2 is set and s0 OR s1 where it is not; actions set s0 … s3."""
+    rng = np.random.default_rng(seed)
+    state, out = np.zeros(4, int), []
+    for _ in range(rows):
+        action = int(rng.integers(8))
+        out.append([*state, action])
+        which, value = divmod(action, 2)
+        new = np.where(rng.random(4) < 0.2, state, rng.integers(2, size=4))
+        if which < 3:
+            new[which] = value
+        wanted = (new[0] ^ new[1]) if new[2] else (new[0] | new[1])
+        new[3] = wanted if rng.random() < 0.9 else rng.integers(2)
+        if which == 3:
+            new[3] = value
+        state = new
+    columns = {f"s{j}": [f"c{r[j]}" for r in out] for j in range(4)}
+    frame = pl.DataFrame(columns | {"a": [f"k{r[4]}" for r in out], "ep": [0] * rows})
+    states = [f"s{j}" for j in range(4)]
+    return dw.Trajectories.from_frame(frame, state=states, action=["a"], episode="ep")
+
+
+@pytest.fixture(scope="module")
+def joint():
+    return joint_log(4000, 0)
+
+
+def test_causes_that_act_jointly_are_not_silent(joint):
+    """Neither input of an exclusive or shows itself alone, yet both act where s2 is set."""
+    graph = dw.discover(joint, max_lag=1)
+    edges = {(e.source, e.lag) for e in graph.edges() if e.target == "s3"}
+    assert {("s0", 0), ("s1", 0), ("s2", 0)} <= edges
+    assert not [c for c in graph.local if c.gate[0] == "s2" and c.target == "s3"]
+
+
+def test_knowledge_is_put_to_experiments_too(joint):
+    barred = dw.discover(joint, max_lag=1, prior=dw.Prior(forbidden=(("s2", "s3", 0),)))
+    told = {(k.source, k.target, k.lag): k.kind for k in barred.conflicts}
+    assert told == {("s2", "s3", 0): Disagreement.SEEN}
+    needed = dw.discover(joint, max_lag=1, prior=dw.Prior(required=(("s3", "s0", 1),)))
+    told = {(k.source, k.target, k.lag): k.kind for k in needed.conflicts}
+    assert told == {("s3", "s0", 1): Disagreement.UNSEEN}
+    assert dw.discover(joint, max_lag=1, prior=dw.Prior(forbidden=(("s3", "s0"),))).conflicts == ()
+
+
+def test_a_budget_ends_the_reading_of_experiments(joint):
+    budget = Seconds(1e-9)
+    graph = dw.discover(joint, max_lag=1, budget=budget)
+    assert graph.links
+    assert budget.cuts

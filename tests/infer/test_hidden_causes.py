@@ -50,10 +50,11 @@ def test_arrows_between_what_no_graph_without_cycles_fits_give_no_number():
     edges = (Edge("z", "x", 0), Edge("x", "y", 0), Edge("y", "v", 0))
     loop = CausalGraph(("z", "x", "y", "v"), edges, max_lag=0, unidentified=(fact,))
     free = Schema(tuple(Variable(n) for n in "zxyv"))
-    for done, asked in (("x", "y"), ("z", "y"), ("z", "v"), ("x", "v")):
+    for done, asked in (("x", "y"), ("y", "x"), ("z", "x"), ("z", "y"), ("z", "v"), ("x", "v")):
         assert looped(loop, free, [done], [asked]) is fact
-    for done, asked in (("z", "x"), ("y", "v"), ("y", "x")):
+    for done, asked in (("y", "v"), ("v", "x"), ("x", "z")):
         assert looped(loop, free, [done], [asked]) is None
+    assert looped(loop, free, ["x", "y"], ["v"]) is None
     roles = (Variable("z"), Variable("x", role=Role.ACTION), Variable("y"), Variable("v"))
     set_at_random = Schema(roles, policy=Policy.RANDOMISED)
     assert looped(loop, set_at_random, ["x"], ["y"]) is None

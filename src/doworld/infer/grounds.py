@@ -1,6 +1,6 @@
 """What an answer rests on: edges with their probability, how actions were chosen, open edges."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -107,19 +107,36 @@ def looped(
 ) -> Unidentified | None:
     """Why variables on the way from what is done to what is asked may act on each other; or None.
 
-    No graph without cycles fits them, so the arrows between two of them are not to be trusted. A
-    context and an action that was randomised are caused by nothing: their own arrows are.
+    No graph without cycles fits them, so each of them may act on all others, whatever the arrows
+    say. A context and an action that was randomised are caused by nothing and take no part; what is
+    set is moved by nothing either.
     """
-    below = frozenset[str]().union(*(graph.descendants(c) for c in causes))
-    above = frozenset[str]().union(*(graph.ancestors(t) for t in targets))
     given = set(schema.of(Role.CONTEXT))
     if schema.policy is Policy.RANDOMISED:
         given |= set(schema.of(Role.ACTION))
     for fact in graph.unidentified:
-        on_the_way = {fact.variable, *fact.others} & below & above
-        if fact.reason is Reason.FEEDBACK and len(on_the_way - given) > 1:
+        loop = {fact.variable, *fact.others} - given
+        if fact.reason is not Reason.FEEDBACK or len(loop) < 2:
+            continue
+        follow = {n: {c for c, _ in graph.children(n)} for n in graph.names}
+        for name in loop:
+            follow[name] |= loop
+        before = {n: {p for p in graph.names if n in follow[p]} for n in graph.names}
+        done = set(causes)
+        moved = _reached({c for n in done for c in follow[n]} - done, follow, done)
+        if loop & moved & _reached(set(targets) - done, before, done):
             return fact
     return None
+
+
+def _reached(start: set[str], step: Mapping[str, set[str]], barred: set[str]) -> set[str]:
+    """Everything that steps lead to from ``start``, itself included, but not through ``barred``."""
+    found, frontier = set(start), list(start)
+    while frontier:
+        more = step[frontier.pop()] - barred - found
+        found |= more
+        frontier += more
+    return found
 
 
 def forbidden(model: WorldModel, done: Sequence[Intervention]) -> tuple[str, str] | None:

@@ -69,7 +69,7 @@ def assess(
     tests are always made; bent answers are looked for while ``budget`` lasts.
     """
     table = empty_table(block, LINEAR_TEST)
-    residual = np.zeros(block.outcomes.shape)  # untouched pages cost nothing; zeros_like fills
+    residual: np.ndarray = np.zeros(block.outcomes.shape)  # no page is touched
     unexplained = np.ones(len(block.targets))
     linear = np.ones(len(block.targets), bool)
     groups: dict[bytes, list[int]] = {}

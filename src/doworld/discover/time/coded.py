@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 from doworld.data import Kind, Role, Trajectories
 from doworld.discover.numerics.stratified import Stratified, joint_code, stratified
 
-__all__ = ["Coded", "Codes", "Link", "coded", "discrete_targets", "grow_shrink", "large"]
+__all__ = ["TEST", "Coded", "Codes", "Link", "coded", "discrete_targets", "grow_shrink", "large"]
 
 Codes = Int[np.ndarray, " rows"]
 Link = tuple[str, int]
@@ -18,6 +18,8 @@ _Item = TypeVar("_Item")
 
 LEAST_EFFECT = 0.003
 """Share of the strongest possible dependence below which an edge is not worth having."""
+
+TEST = "independence within strata of the other parents; effect: share of perfect dependence"
 
 BINS = 5
 """Quantile bins of a continuous cause, for tests."""

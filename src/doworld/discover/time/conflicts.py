@@ -57,12 +57,13 @@ def temporal_conflicts(
     *,
     rate: float,
     within: bool = False,
+    more: Sequence[Doubt] = (),
 ) -> tuple[Conflict, ...]:
     """The conflicts about edges from earlier rows, and of those ``within`` a row where they were
-    looked for."""
+    looked for; and those about ``more``."""
     if not (prior.required or prior.forbidden or prior.tiers or prior.chances):
         return ()
-    doubts: list[Doubt] = []
+    doubts: list[Doubt] = list(more)
     links = list(links)
     for block, found in blocks:
         doubts += _doubts(block, found, links, prior)

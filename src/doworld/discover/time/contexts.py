@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld.discover.numerics.stratified import Stratified
 from doworld.discover.time.coded import Coded, Link, large
 from doworld.discover.time.levers import Levers
@@ -46,6 +47,7 @@ def contexts(
     prior: Prior,
     *,
     rate: float,
+    budget: Budget = UNLIMITED,
 ) -> tuple[Context, ...]:
     """Levels of a variable within the row at which causes of another no longer act
     (context-specific independence; Boutilier, Friedman, Goldszmidt & Koller 1996).
@@ -54,8 +56,8 @@ def contexts(
     stands above it, its own past and its causes at earlier rows, given which variable was set: who
     acts may hang on that. A cause is silent there if it is not found and the dependence on it, two
     standard errors added, lies below ``SILENT`` of what it is elsewhere given the same; one that is
-    neither found nor silent is taken to act. The gate that silences most causes is kept, and
-    becomes a cause.
+    neither found nor silent is taken to act, as is one that shows itself given another cause. The
+    gate that silences most causes is kept, and becomes a cause.
     """
     out: list[Context] = []
     done = {(action, 1): code for action, code in levers.moved.items()}
@@ -68,6 +70,9 @@ def contexts(
         asked = _Asked(table, target, found, tuple(maybe))
         best: list[Context] = []
         for gate in (k for k in (*found, *maybe) if k[1] == 0):
+            if budget.over():
+                budget.cut(f"no look for contexts of {len(table.states) - j} variables")
+                return tuple(out)
             levels = np.unique(table.columns[gate][rows]).tolist()
             there = [c for v in levels if (c := asked.at(gate, v, rows, rate)) is not None]
             best = max(best, there, key=lambda each: sum(c.silent for c in each))
@@ -104,6 +109,9 @@ class _Asked:
             clear = there.p_value <= rate < tests[k].p_value
             if clear and most < SILENT * there.share:
                 silent[k] = there
+        for k in tuple(silent):
+            if self._acts_jointly(k, [j for j in now if j != k], [*done, *kept], here, strict):
+                del silent[k]
         if not silent:
             return None
         acting = {*now, *kept} - silent.keys()
@@ -112,3 +120,18 @@ class _Asked:
         clearest = min(silent.values(), key=lambda t: t.p_value)
         more = {k: t for k, t in kept.items() if k in self.maybe}
         return Context(graph, clearest, more, len(silent))
+
+    def _acts_jointly(
+        self,
+        cause: Link,
+        others: Sequence[Link],
+        given: Sequence[Link],
+        here: Bool[np.ndarray, " rows"],
+        rate: float,
+    ) -> bool:
+        """Whether a cause shows itself beside another one, or beside all: alone it may hide, as
+        either of two does where only whether they differ matters."""
+        beside = [[j] for j in others if j not in given] + [[j for j in others if j not in given]]
+        bar = rate / len(beside)
+        tried = (self.table.test(cause, self.target, [*given, *more], here) for more in beside)
+        return any(t.p_value <= bar and large(t) for t in tried)

@@ -13,25 +13,28 @@ In step 1 the action itself is not conditioned on: a lever determines the variab
 in which each lever acts on one variable, is taken.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool
 from scipy import stats
 
+from doworld._core.budget import UNLIMITED, Budget
 from doworld.data import Policy, Role, Trajectories
 from doworld.discover.numerics.multiplicity import benjamini_hochberg
 from doworld.discover.numerics.stratified import Stratified, joint_code, stratified
-from doworld.discover.time.coded import Coded, Link, coded, discrete_targets, large
+from doworld.discover.time.coded import TEST, Coded, Link, coded, discrete_targets, large
+from doworld.discover.time.conflicts import Doubt
 from doworld.discover.time.contexts import Context, contexts
 from doworld.discover.time.levers import Levers, descent, find_levers
+from doworld.discover.time.odds import kept_odds
 from doworld.graph import Edge, Evidence, LocalGraph, Mark, Prior
 
-__all__ = ["TEST", "Discrete", "discrete_edges"]
+__all__ = ["Discrete", "discrete_edges"]
 
-TEST = "independence within strata of the other parents; effect: share of perfect dependence"
 ROW_TEST = "the same, where a lever of something above was pulled"
+GATE = "a context: another cause acts at some of its levels only"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +46,8 @@ class Discrete:
         edges, doubtful: as in a ``CausalGraph``.
         notes: what was decided.
         local: contexts in which fewer causes act.
+        doubts: what the data say of edges that prior knowledge speaks of.
+        tests: how many causes were tested.
     """
 
     targets: tuple[str, ...]
@@ -50,6 +55,8 @@ class Discrete:
     doubtful: tuple[Edge, ...]
     notes: tuple[str, ...]
     local: tuple[LocalGraph, ...]
+    doubts: tuple[Doubt, ...]
+    tests: int
 
 
 def _free(table: Coded, rate: float) -> bool:
@@ -94,75 +101,130 @@ def discrete_edges(
     prior: Prior,
     *,
     rate: float,
+    budget: Budget = UNLIMITED,
 ) -> Discrete | None:
     """Edges into the discrete states of ``names``; None where levers do not tell their order.
 
     That is unless each of at least two such states has levers of its own, the actions follow
     nothing that was logged, and nothing else in the row follows the states. Required edges within
     the row, and causes that are numbers, which tests in bins would confound, are left to the
-    general method too.
+    general method too, and so is everything where the ``budget`` ends before all is tested.
     """
-    schema = log.schema
+    read = _experiments(log, names, max_lag, prior, rate)
+    if read is None:
+        return None
+    table, levers = read
+    now, before = table.now(), table.before()
+    above = descent(levers, table.states, now, before, rate=rate)
+    found: list[dict[Link, Stratified]] = []
+    for j in range(len(table.states)):
+        if budget.over():
+            budget.cut("no reading of actions that set levels as experiments")
+            return None
+        found.append(_parents(table, levers, above, j, prior, rate))
+    tests = {(k, s): t for s, own in zip(table.states, found, strict=True) for k, t in own.items()}
+    kept, doubtful, cut = _chosen(tests, prior, rate)
+    if any(not log.schema[e.source].levels for e in kept):
+        return None
+    there = contexts(table, levers, above, kept, prior, rate=rate, budget=budget)
+    shown = _shown(there, kept, cut)
+    taken = {(e.source, e.target, e.lag) for e in shown}
+    doubtful = [e for e in doubtful if (e.source, e.target, e.lag) not in taken]
+    local = tuple(c.graph for c in there)
+    notes = _notes(levers, len(tests), cut) + tuple(map(str, local))
+    every = (*kept, *shown)
+    doubts = tuple(_doubts(table, levers, every, prior))
+    return Discrete(table.states, every, tuple(doubtful), notes, local, doubts, len(tests))
+
+
+def _experiments(
+    log: Trajectories, names: tuple[str, ...], max_lag: int, prior: Prior, rate: float
+) -> tuple[Coded, Levers] | None:
+    """The codes and the levers of a log whose actions may be read as experiments, else None."""
     if not _suited(log, names, prior):
         return None
     table = coded(log, names, max_lag)
     if not table.actions or not len(table.columns[table.states[0], 0]):
         return None
-    now, before = table.now(), table.before()
-    levers = find_levers(now, before, {a: table.columns[a, 1] for a in table.actions})
-    randomised = schema.policy is Policy.RANDOMISED
-    if not (_alone(levers, table.states) and (randomised or _free(table, rate))):
-        return None
-    if not _apart(table, rate):
-        return None
-    above = descent(levers, table.states, now, before, rate=rate)
-    found = [_parents(table, levers, above, j, prior, rate) for j in range(len(table.states))]
-    tried = np.array([t.p_value for own in found for t in own.values()])
-    cut = benjamini_hochberg(tried, rate)
+    levers = find_levers(
+        table.now(), table.before(), {a: table.columns[a, 1] for a in table.actions}
+    )
+    free = log.schema.policy is Policy.RANDOMISED or _free(table, rate)
+    suits = _alone(levers, table.states) and free and _apart(table, rate)
+    return (table, levers) if suits else None
+
+
+def _chosen(
+    tests: Mapping[tuple[Link, str], Stratified], prior: Prior, rate: float
+) -> tuple[list[Edge], list[Edge], float]:
+    """The edges that pass Benjamini–Hochberg, weighed by their odds; doubtful ones; the cut."""
+    odds = kept_odds(np.array([prior.odds(k[0], s, k[1]) for k, s in tests], float))
+    weights = odds / odds.mean() if len(odds) else odds
+    p_values = np.array([t.p_value for t in tests.values()])
+    cut = benjamini_hochberg(p_values / weights, rate)
     kept, doubtful = [], []
-    for target, own in zip(table.states, found, strict=True):
-        for link, test in own.items():
-            wanted = prior.requires(link[0], target, link[1])
-            passed = test.p_value <= cut and large(test)
-            edge = _edge(link, target, test, cut)
-            if passed or wanted:
-                kept.append(edge)
-            elif edge.probability > 0.05 and large(test):
-                doubtful.append(edge)
-    if any(not schema[e.source].levels for e in kept):
-        return None
-    there = contexts(table, levers, above, kept, prior, rate=rate)
-    shown = _shown(there, kept, cut)
-    taken = {(e.source, e.target, e.lag) for e in shown}
-    doubtful = [e for e in doubtful if (e.source, e.target, e.lag) not in taken]
-    local = tuple(c.graph for c in there)
-    notes = _notes(levers, tried, cut) + tuple(map(str, local))
-    return Discrete(table.states, (*kept, *shown), tuple(doubtful), notes, local)
+    for ((link, target), test), weight in zip(tests.items(), weights.tolist(), strict=True):
+        wanted = prior.requires(link[0], target, link[1])
+        edge = _edge(link, target, test, cut * weight)
+        if wanted or (test.p_value <= cut * weight and large(test)):
+            kept.append(edge)
+        elif edge.probability > 0.05 and large(test):
+            doubtful.append(edge)
+    return kept, doubtful, cut
+
+
+def _doubts(table: Coded, levers: Levers, edges: Sequence[Edge], prior: Prior) -> Iterator[Doubt]:
+    """The tests of every edge that the prior speaks of, given the target's other causes.
+
+    Of one within the row in the rows in which its source was set and the target was not.
+    """
+    for target in table.states:
+        causes = [(e.source, e.lag) for e in edges if e.target == target]
+        for link in table.columns:
+            name, lag = link
+            stated = prior.requires(name, target, lag) or not prior.allows(name, target, lag)
+            inside = lag > 0 or (name in levers.pulled and name != target)
+            if not inside or not (stated or prior.odds(name, target, lag) != 1):
+                continue
+            rows = np.ones(len(table.columns[link]), bool)
+            given = [k for k in causes if k != link]
+            if lag == 0:
+                rows = (levers.pulled[name] >= 0) & (levers.pulled[target] < 0)
+                given = [k for k in given if k[1] > 0 and k[0] in table.states]
+            test = table.test(link, target, given, rows)
+            size = float(np.sqrt(max(test.effect, 0.0)))
+            yield Doubt(name, target, lag, test.p_value, size, int(rows.sum()), len(given))
 
 
 def _shown(found: Sequence[Context], kept: Sequence[Edge], cut: float) -> list[Edge]:
     """The causes that only contexts show: their gates, and what acts in them."""
     out: dict[tuple[Link, str], Edge] = {}
     known = {((e.source, e.lag), e.target) for e in kept}
+    nan = float("nan")
     for each in found:
         target, gate = each.graph.target, each.graph.gate
-        note = f"seen where {gate[0]} is at level {each.graph.level}"
+        where = (
+            f"seen where {gate[0]} is at level {each.graph.level}, outside the share that is held"
+        )
         for link, test in {gate: each.gate, **each.more}.items():
             pair = (link, target)
-            if pair not in known and pair not in out:
-                edge = _edge(link, target, test, cut)
-                proof = edge.evidence and replace(edge.evidence, note=note)
-                out[pair] = replace(edge, evidence=proof)
+            if pair in known or pair in out:
+                continue
+            edge = _edge(link, target, test, cut)
+            proof = edge.evidence and replace(edge.evidence, note=where)
+            if link == gate:  # the test is that of a cause which acts at its other levels only
+                proof, edge = Evidence(GATE, nan, nan, test.rows, where), replace(edge, effect=nan)
+            out[pair] = replace(edge, evidence=proof)
     return list(out.values())
 
 
-def _notes(levers: Levers, tried: np.ndarray, cut: float) -> tuple[str, ...]:
+def _notes(levers: Levers, tests: int, cut: float) -> tuple[str, ...]:
     return (
         f"actions set {', '.join(levers.pulled)} by force at some levels: these rows were read as "
         "experiments that order the variables within a row, each level acting on one variable "
         "directly.",
-        f"{len(tried)} causes of discrete variables tested within strata; p ≤ {cut:.2g} holds the "
-        "expected share of false edges.",
+        f"{tests} causes of discrete variables tested within strata; p ≤ {cut:.2g} holds the "
+        "expected share of false edges as far as the order within the row is right.",
     )
 
 

@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Int
 
 from doworld.discover.numerics.stratified import Stratified, joint_code, stratified
-from doworld.discover.time.coded import BINS, LEAST_EFFECT, grow_shrink
+from doworld.discover.time.coded import BINS, LEAST_EFFECT, TEST, grow_shrink
 from doworld.discover.time.design import Block
-from doworld.discover.time.discrete import TEST
 from doworld.discover.time.results import EdgeTests
 
 __all__ = ["by_strata", "crowded_targets"]

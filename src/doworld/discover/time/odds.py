@@ -20,7 +20,7 @@ from doworld.discover.time.design import Block
 from doworld.discover.time.group import GroupTest
 from doworld.graph import Prior
 
-__all__ = ["WithOdds", "odds_table", "pair_odds", "weighed"]
+__all__ = ["WithOdds", "kept_odds", "odds_table", "pair_odds", "weighed"]
 
 STRONGEST = 50.0
 """Odds beyond these count as these: an overconfident prior must not silence the data."""
@@ -29,7 +29,8 @@ Table = np.ndarray
 """Numbers by [candidate, target]; blocks differ in both."""
 
 
-def _kept(odds: np.ndarray) -> np.ndarray:
+def kept_odds(odds: np.ndarray) -> np.ndarray:
+    """Odds drawn in to at most ``STRONGEST`` to one."""
     return np.clip(odds, 1 / STRONGEST, STRONGEST)
 
 
@@ -51,7 +52,7 @@ def weighed(
         odds = [
             [prior.odds(c.name, t.name, c.lag) for t in block.targets] for c in block.candidates
         ]
-        table = _kept(np.array(odds, float).reshape(len(block.candidates), len(block.targets)))
+        table = kept_odds(np.array(odds, float).reshape(len(block.candidates), len(block.targets)))
         cells.append(table)
         lags = {
             n: [i for i, c in enumerate(block.candidates) if c.name == n]
@@ -66,7 +67,7 @@ def weighed(
 def odds_table(prior: Prior, names: Sequence[str]) -> Float[np.ndarray, "nodes nodes"]:
     """``[i, j]``: the prior odds of i → j within a row."""
     rows = [[prior.odds(a, b, 0) if a != b else 1.0 for b in names] for a in names]
-    return _kept(np.array(rows, float).reshape(len(names), len(names)))
+    return kept_odds(np.array(rows, float).reshape(len(names), len(names)))
 
 
 def pair_odds(odds: Float[np.ndarray, "nodes nodes"]) -> Float[np.ndarray, "nodes nodes"]:

@@ -66,7 +66,8 @@ def temporal_graph(task: Task, max_lag: int | None, contemporaneous: bool | None
     check_required(prior, task.log, max_lag)
     ordered = None
     if contemporaneous is not False and not task.budget.over():
-        ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr)
+        part = task.budget.part(0.5)
+        ordered = discrete_edges(task.log, task.names, max_lag, prior, rate=task.fdr, budget=part)
     found = _assessments(task, max_lag, ordered)
     movers = _movers(task, found, max_lag)
     verdicts: list[Verdict] = []
@@ -250,7 +251,7 @@ def _graph(
     kept, doubtful = within
     if ordered:
         task.seen.method = Method.LEVERS
-        task.seen.tests += len(ordered.edges) + len(ordered.doubtful)
+        task.seen.tests += ordered.tests
         kept, doubtful = kept + list(ordered.edges), doubtful + list(ordered.doubtful)
         task.notes.extend(ordered.notes)
     schema = task.log.schema
@@ -273,7 +274,14 @@ def _graph(
     kept, doubtful = with_required(kept, doubtful, task.prior, static=False)
     pairs = [(f.block, f.assessment) for f in found]
     task.conflicts.extend(
-        temporal_conflicts(pairs, kept, task.prior, rate=task.fdr, within=task.seen.within)
+        temporal_conflicts(
+            pairs,
+            kept,
+            task.prior,
+            rate=task.fdr,
+            within=task.seen.within,
+            more=ordered.doubts if ordered else (),
+        )
     )
     graph = task.graph(kept, doubtful, max_lag, [f.block for f in found])
     return replace(graph, local=ordered.local) if ordered else graph
