@@ -66,7 +66,9 @@ def parts(
     for name in wanted or every:
         if name in done:
             continue
-        rows += [replace(r, part=name, code=code) for r in every[name]()]
+        new = [replace(r, part=name, code=code) for r in every[name]()]
+        again = {r.what for r in new}
+        rows = [*(r for r in rows if r.what not in again), *new]
         order = list(every)
         rows.sort(key=lambda r: order.index(r.part) if r.part in order else len(order))
         show(title, rows, json_file)

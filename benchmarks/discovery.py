@@ -374,7 +374,8 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     every = {name: partial(part, options) for name, part in PARTS.items()}
-    settings = f"--seeds {options.seeds} --worlds {options.worlds}"
+    beside = "--peers" if options.peers else "without peers"
+    settings = f"--seeds {options.seeds} --worlds {options.worlds} {beside}"
     parts("Discovery", every, options.which, options.json, settings=settings, resume=options.resume)
 
 

@@ -78,7 +78,9 @@ def cdnod(peers: str | None, test: str, logs: Sequence[Trajectories]) -> list[di
     ]
     told = [test, str(PEER_LEVEL)]
     answers = ask(peers, "_cdnod.py", told, given, seconds=None, threads=1)
-    return [] if not answers or "absent" in answers[-1] else answers
+    if not answers:
+        raise SystemExit("CD-NOD failed: see the line above. Mend the peers, or leave --peers out.")
+    return [] if "absent" in answers[-1] else answers
 
 
 def finetti(worlds: int, peers: str | None) -> list[Row]:

@@ -108,9 +108,13 @@ class SharedScore:
         return np.array([self.local(target, given | 1 << c) - now for c in candidates])
 
     def test(self, target: int, given: int, parent: int) -> Strength:
-        """Twice the gain in likelihood, as a χ² of the parameters gained, but of one at least.
+        """The gain in score without its penalty, read as a χ² of the parameters gained, of one at
+        least.
 
-        The effect is the share of the variance that is gone.
+        An approximation: both sides are the best of several ways of sharing, so that the law of
+        twice a gain in likelihood holds near, and not at all where an environment has hardly more
+        rows than parameters; ``comparable`` leaves those out. The effect is the share of the
+        variance that is gone.
         """
         after, many = self._best(target, given | 1 << parent)
         before, few = self._best(target, given)

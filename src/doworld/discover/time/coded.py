@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int
 from doworld.data import Kind, Role, Trajectories
 from doworld.discover.numerics.stratified import Stratified, joint_code, stratified
 
-__all__ = ["TEST", "Coded", "Codes", "Link", "coded", "discrete_targets", "grow_shrink", "large"]
+__all__ = ["TEST", "Coded", "Codes", "Link", "code_log", "discrete_targets", "grow_shrink", "large"]
 
 Codes = Int[np.ndarray, " rows"]
 Link = tuple[str, int]
@@ -61,7 +61,7 @@ class Coded:
         given: Iterable[Link] = (),
         rate: float,
     ) -> dict[Link, Stratified]:
-        """Each candidate's test given the others that were kept; those left out fail theirs."""
+        """``grow_shrink`` of a target's causes in these rows, with ``given`` in every condition."""
         fixed = list(given)
 
         def test(link: Link, others: list[Link]) -> Stratified:
@@ -98,7 +98,7 @@ def _codes(column: np.ndarray, levels: int) -> Codes:
     return np.searchsorted(cuts, column, side="right")
 
 
-def coded(log: Trajectories, names: tuple[str, ...], max_lag: int) -> Coded:
+def code_log(log: Trajectories, names: tuple[str, ...], max_lag: int) -> Coded:
     """The table of a log over time, without rows in which anything is missing."""
     schema, values = log.schema, log.aligned
     rows = log.windows(max_lag + 1) + max_lag

@@ -24,7 +24,7 @@ from doworld._core.budget import UNLIMITED, Budget
 from doworld.data import Policy, Role, Trajectories
 from doworld.discover.numerics.multiplicity import benjamini_hochberg
 from doworld.discover.numerics.stratified import Stratified, joint_code, stratified
-from doworld.discover.time.coded import TEST, Coded, Link, coded, discrete_targets, large
+from doworld.discover.time.coded import TEST, Coded, Link, code_log, discrete_targets, large
 from doworld.discover.time.conflicts import Doubt
 from doworld.discover.time.contexts import Context, contexts
 from doworld.discover.time.levers import Levers, descent, find_levers
@@ -143,7 +143,7 @@ def _experiments(
     """The codes and the levers of a log whose actions may be read as experiments, else None."""
     if not _suited(log, names, prior):
         return None
-    table = coded(log, names, max_lag)
+    table = code_log(log, names, max_lag)
     if not table.actions or not len(table.columns[table.states[0], 0]):
         return None
     levers = find_levers(
