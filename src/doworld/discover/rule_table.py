@@ -225,6 +225,13 @@ RULES = (
     ),
     Rule(
         Question.ENVIRONMENTS,
+        lambda f: f.static and f.smallest < SMALL_ENVIRONMENT,
+        "the graph along which few mechanisms differ between environments, the small ones left out",
+        "{environments} environments may change mechanisms, but the smallest has {smallest} rows",
+        ("environments", "smallest"),
+    ),
+    Rule(
+        Question.ENVIRONMENTS,
         lambda f: f.static,
         "the graph along which few mechanisms differ between environments",
         "{environments} environments may change mechanisms one by one",
