@@ -19,6 +19,7 @@ import numpy as np
 
 import doworld as dw
 from _beside import ask, table_text
+from _dags import linear_dag
 from _table import Row, data_folder, show
 from doworld.data import Schema, Trajectories, Variable
 from doworld.graph import Reason
@@ -55,12 +56,8 @@ def linear_table(
     the number of rows.
     """
     rng = np.random.default_rng(seed)
-    order = rng.permutation(variables)
-    pairs = [(order[i], order[j]) for i in range(variables) for j in range(i + 1, variables)]
-    dag = np.zeros((variables, variables), bool)
-    for k in rng.choice(len(pairs), variables, replace=False):
-        dag[pairs[k]] = True
-    weight = dag * rng.uniform(0.5, 1.5, dag.shape) * rng.choice([-1, 1], dag.shape)
+    order, weight, pairs = linear_dag(variables, rng)
+    dag = weight != 0
     free = [(i, j) for i, j in pairs if not dag[i, j]]
     chosen = [free[k] for k in rng.choice(len(free), latents, replace=False)]
     loads = rng.uniform(0.7, 1.2, (latents, 2)) * rng.choice([-1, 1], (latents, 2))

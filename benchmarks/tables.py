@@ -24,6 +24,7 @@ import polars as pl
 
 import doworld as dw
 from _beside import LIMIT, ask, table_text
+from _dags import linear_dag
 from _sachs import Cells, sachs_rows
 from _table import Row, data_folder, show
 from doworld.graph.equivalence import equivalence_class
@@ -141,16 +142,11 @@ def _linear_table(
     variables: int, rows: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows of a random DAG of degree 2 with coefficients ±U(0.5, 1.5) and unit noise."""
-    order = rng.permutation(variables)
-    pairs = [(order[i], order[j]) for i in range(variables) for j in range(i + 1, variables)]
-    dag = np.zeros((variables, variables), bool)
-    for k in rng.choice(len(pairs), variables, replace=False):
-        dag[pairs[k]] = True
-    weight = dag * rng.uniform(0.5, 1.5, dag.shape) * rng.choice([-1, 1], dag.shape)
+    order, weight, _ = linear_dag(variables, rng)
     table = np.zeros((rows, variables))
     for j in order:
         table[:, j] = table @ weight[:, j] + rng.standard_normal(rows)
-    return table, dag
+    return table, weight != 0
 
 
 def _true_graph(path: Path, names: list[str]) -> np.ndarray:

@@ -3,7 +3,19 @@
 import numpy as np
 from jaxtyping import Bool
 
-__all__ = ["equivalence_class", "implied"]
+__all__ = ["descendants", "equivalence_class", "implied"]
+
+
+def descendants(edges: Bool[np.ndarray, "nodes nodes"]) -> Bool[np.ndarray, "nodes nodes"]:
+    """``[i, j]``: a directed path of one edge or more leads from i to j (Warshall 1962).
+
+    >>> descendants(np.eye(3, k=1, dtype=bool)).astype(int).tolist()
+    [[0, 1, 1], [0, 0, 1], [0, 0, 0]]
+    """
+    reach = edges.copy()
+    for k in range(len(edges)):
+        reach |= np.outer(reach[:, k], reach[k])
+    return reach
 
 
 def equivalence_class(

@@ -12,6 +12,7 @@ from doworld._core.budget import UNLIMITED, Budget
 from doworld.discover.order.permutation import Constraints, Ordered
 from doworld.discover.order.scores import GaussianScore, Score, Strength, bits
 from doworld.graph.ancestral import End, Ends, oriented
+from doworld.graph.equivalence import descendants
 
 __all__ = ["Ancestral", "Denial", "Separation", "ancestral"]
 
@@ -264,7 +265,7 @@ def _witnessed(
 
     The more sets were tried, the likelier is one that finds effects that cancel by chance.
     """
-    linked, below = dag | dag.T, _descendants(dag)
+    linked, below = dag | dag.T, descendants(dag)
     out: Removed = {}
     for i, j in _asked(linked, limits, budget):
         witnesses = np.flatnonzero(linked[i] & linked[j]).tolist()
@@ -298,14 +299,6 @@ def _likely(
     for given in _subsets(tests, linked, i, j):
         if given not in seen:
             yield given
-
-
-def _descendants(dag: Bool[np.ndarray, "nodes nodes"]) -> Bool[np.ndarray, "nodes nodes"]:
-    """``[i, j]``: a directed path from i to j."""
-    out = dag.copy()
-    while (more := out | ((out.astype(float) @ dag.astype(float)) > 0)).sum() > out.sum():
-        out = more
-    return out
 
 
 def _witness(tests: _Tests, i: int, k: int, j: int, given: tuple[int, ...]) -> bool:

@@ -21,7 +21,7 @@ from doworld.discover.tables.skeleton import Asked, Skeleton, separating, skelet
 from doworld.discover.tables.table import table_of
 from doworld.discover.tables.task import StaticGraph, StaticTask
 from doworld.graph import Edge, Evidence, Mark
-from doworld.graph.equivalence import implied
+from doworld.graph.equivalence import descendants, implied
 
 __all__ = ["PC", "Colliders"]
 
@@ -163,21 +163,14 @@ def _directed(linked: Matrix, heads: Matrix, limits: Constraints) -> tuple[Matri
 def _in_cycle(out: Matrix, known: Matrix) -> Matrix:
     """Directed edges, not known ones, that lie on a directed cycle."""
     directed = out & ~out.T
-    reach = directed.copy()
-    for k in range(len(out)):
-        reach |= np.outer(reach[:, k], reach[k])
-    return directed & reach.T & ~known
+    return directed & descendants(directed).T & ~known
 
 
 def _safe(out: Matrix) -> Matrix:
     """What Meek's rules imply, but neither both ways nor closing a cycle."""
     more = implied(out)
     more &= ~more.T
-    directed = (out & ~out.T) | more
-    reach = directed.copy()
-    for k in range(len(out)):
-        reach |= np.outer(reach[:, k], reach[k])
-    return more & ~reach.T
+    return more & ~descendants((out & ~out.T) | more).T
 
 
 @dataclass(frozen=True, eq=False)

@@ -131,7 +131,8 @@ class _Asked:
     ) -> bool:
         """Whether a cause shows itself beside another one, or beside all: alone it may hide, as
         either of two does where only whether they differ matters."""
-        beside = [[j] for j in others if j not in given] + [[j for j in others if j not in given]]
+        free = [j for j in others if j not in given]
+        beside = [*([j] for j in free), free]
         bar = rate / len(beside)
         tried = (self.table.test(cause, self.target, [*given, *more], here) for more in beside)
         return any(t.p_value <= bar and large(t) for t in tried)
