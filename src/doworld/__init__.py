@@ -49,12 +49,20 @@ if TYPE_CHECKING:
     from doworld.query import ICEM as ICEM
     from doworld.query import MPPI as MPPI
     from doworld.query import Answer as Answer
+    from doworld.query import Blame as Blame
+    from doworld.query import Case as Case
     from doworld.query import Counterfactual as Counterfactual
     from doworld.query import Do as Do
+    from doworld.query import Effect as Effect
     from doworld.query import Enumerate as Enumerate
+    from doworld.query import Feedback as Feedback
+    from doworld.query import Follow as Follow
     from doworld.query import Goal as Goal
+    from doworld.query import Imagine as Imagine
     from doworld.query import Plan as Plan
+    from doworld.query import PolicyValue as PolicyValue
     from doworld.query import Predict as Predict
+    from doworld.query import Rules as Rules
     from doworld.query import Scale as Scale
     from doworld.query import Set as Set
     from doworld.query import Shift as Shift
@@ -76,8 +84,8 @@ _HOMES = {
     "doworld.model.store": "load",
     "doworld.model.world": "WorldModel",
     "doworld.plan": "controller",
-    "doworld.query": "CEM ICEM MPPI Answer Counterfactual Do Enumerate Goal Plan Predict Scale Set "
-    "Shift Status",
+    "doworld.query": "CEM ICEM MPPI Answer Blame Case Counterfactual Do Effect Enumerate Feedback "
+    "Follow Goal Imagine Plan PolicyValue Predict Rules Scale Set Shift Status",
     "doworld.session.ask": "ask",
     "doworld.session.learn": "learn",
 }

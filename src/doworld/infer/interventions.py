@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 from doworld._core.errors import QueryError
 from doworld.data import Kind, Schema, Variable
 from doworld.infer.reach import Reach
-from doworld.query import Intervention, Scale, Set, Shift
+from doworld.query import Follow, Intervention, Scale, Set, Shift
 from doworld.query.words import phrase
 
 __all__ = ["Done", "arrays", "idle"]
@@ -65,6 +65,8 @@ def arrays(schema: Schema, interventions: Sequence[Intervention], rows: int) -> 
                     f"{variable.label(done.offset[clash[0], at])} and {each.value}. Keep one."
                 )
             done.gain[where, at], done.offset[where, at] = 0.0, value
+        elif isinstance(each, Follow):
+            raise QueryError("a policy cannot be followed here yet. Use Set, Shift or Scale.")
         else:
             factor, by = _arithmetic(variable, each)
             done.gain[where, at] *= factor

@@ -160,6 +160,7 @@ def fit(
         members_of_structure=tuple(structural[m] for m in stay),
         rows=data.size,
         notes=tuple(dict.fromkeys((*log.notes, *graph.notes))),
+        log=log,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float, Int
 
-from doworld.data import Schema
+from doworld.data import Schema, Trajectories
 from doworld.graph import CausalGraph
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
@@ -81,6 +81,7 @@ class WorldModel:
         rows: transitions of the log that it was learned from, among them those held out to choose
             the families and those kept to calibrate the intervals.
         notes: what was decided from the data, in words.
+        log: the rows that it was learned from, for effects; a saved model does not carry them.
     """
 
     schema: Schema
@@ -96,6 +97,7 @@ class WorldModel:
     members_of_structure: tuple[bool, ...] = ()
     rows: int = 0
     notes: tuple[str, ...] = field(default=())
+    log: Trajectories | None = None
 
     def scaled(
         self, values: Float[np.ndarray, "*b variables"]

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from doworld._core.errors import QueryError, UnknownNameError
+from doworld.query.details import Details
 from doworld.query.queries import Query
 
 __all__ = ["Answer", "Series", "Status", "Why"]
@@ -104,6 +105,7 @@ class Answer(BaseModel):
     time_unit: str = "steps"
     actions: dict[str, tuple[float | str | bool, ...]] = Field(default_factory=dict)
     objective: float | None = None
+    details: Details | None = None
 
     _draws: Callable[[], dict[str, np.ndarray]] | None = PrivateAttr(default=None)
 
@@ -197,7 +199,9 @@ class Answer(BaseModel):
         return frame(self)
 
     def figure(self):
-        """A Plotly figure: a fan chart per variable, what was done, and a strip of support."""
+        """A Plotly figure: what ``details`` show, else a fan chart per variable and its support."""
+        if self.details is not None:
+            return self.details.figure(self)
         from doworld.query.figure import figure
 
         return figure(self)

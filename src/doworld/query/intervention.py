@@ -7,8 +7,9 @@ import numpy as np
 from pydantic import BeforeValidator, Field, field_validator
 
 from doworld.query.plain import Plain
+from doworld.query.policy import Strategy
 
-__all__ = ["Intervention", "Interventions", "Scale", "Set", "Shift"]
+__all__ = ["Follow", "Intervention", "Interventions", "Scale", "Set", "Shift"]
 
 _ABSENT: Any = object()
 
@@ -69,7 +70,22 @@ class Scale(_Intervention):
         super().__init__(**_stated(variable=variable, factor=factor, at=at, **extra))
 
 
-Intervention = Annotated[Set | Shift | Scale, Field(discriminator="kind")]
+class Follow(_Intervention):
+    """The variable follows a policy at those times: its value is what the policy makes of the row.
+
+    >>> from doworld.query import Feedback
+    >>> Follow("force", Feedback(weights={"theta": 10.0})).at is None
+    True
+    """
+
+    kind: Literal["follow"] = "follow"
+    policy: Strategy
+
+    def __init__(self, variable: str = _ABSENT, policy: Any = _ABSENT, *, at=None, **extra) -> None:
+        super().__init__(**_stated(variable=variable, policy=policy, at=at, **extra))
+
+
+Intervention = Annotated[Set | Shift | Scale | Follow, Field(discriminator="kind")]
 
 
 def _several(value: object) -> object:

@@ -4,21 +4,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
+from doworld.query.blame import Blame
+from doworld.query.effect import Effect
 from doworld.query.given import Given, Planned
 from doworld.query.goal import Goal
+from doworld.query.imagine import Imagine
 from doworld.query.intervention import Interventions
-from doworld.query.plain import Names, Plain, mistake
+from doworld.query.plain import Plain, mistake
+from doworld.query.policy_value import PolicyValue
+from doworld.query.question import Question
 
 __all__ = ["Counterfactual", "Do", "Plan", "Predict", "Query"]
 
 
-class _Question(Plain):
-    target: Names = ()
-    level: float = Field(default=0.9, gt=0, lt=1)
-    samples: int = Field(default=256, ge=1, le=100_000)
-
-
-class Predict(_Question):
+class Predict(Question):
     """Rung 1: what follows from this state, and these planned values of actions and context.
 
     ``planned[name][t]`` is the value at row t; where it ends, the last value is held.
@@ -30,7 +29,7 @@ class Predict(_Question):
     horizon: int = Field(default=20, ge=1, le=100_000)
 
 
-class Do(_Question):
+class Do(Question):
     """Rung 2: what follows if we intervene."""
 
     kind: Literal["do"] = "do"
@@ -40,7 +39,7 @@ class Do(_Question):
     horizon: int = Field(default=20, ge=1, le=100_000)
 
 
-class Counterfactual(_Question):
+class Counterfactual(Question):
     """Rung 3: what would have happened in THIS episode, had the interventions been made.
 
     Rows count from the episode's first row; the answer covers all its rows.
@@ -134,7 +133,7 @@ class Enumerate(_Search):
 Planner = Annotated[CEM | ICEM | MPPI | Enumerate, Field(discriminator="kind")]
 
 
-class Plan(_Question):
+class Plan(Question):
     """Rung 2: which actions reach the objective under constraints.
 
     ``objective`` is a ``Goal`` as data. ``warm_start`` is an earlier plan's actions to begin from.
@@ -152,10 +151,13 @@ class Plan(_Question):
     warm_start: Planned | None = None
 
 
-Query = Annotated[Predict | Do | Counterfactual | Plan, Field(discriminator="kind")]
+Query = Annotated[
+    Predict | Do | Counterfactual | Plan | Effect | PolicyValue | Blame | Imagine,
+    Field(discriminator="kind"),
+]
 
 
-def parse(data: Any) -> Predict | Do | Counterfactual | Plan:
+def parse(data: Any) -> Any:
     """A query from plain data, by its ``kind``; raises ``QueryError``.
 
     >>> parse({"kind": "predict", "given": {"x": 1.0}}).horizon

@@ -57,7 +57,9 @@ def rich(answer: "Answer") -> "Group":
         parts.append(Text(answer.why.summary, style="bold"))
     if answer.actions:
         parts.append(_actions(answer))
-    if any(s.estimate is not None for s in answer.series):
+    if answer.details is not None:
+        parts += list(answer.details.rich(answer))
+    elif any(s.estimate is not None for s in answer.series):
         parts.append(_numbers(answer))
         parts.append(_spread(answer))
     parts += list(_grounds(answer))
@@ -172,7 +174,7 @@ def html(answer: "Answer") -> str:
     words, tone = headline(answer)
     colour = {"good": "#1a7f37", "warn": "#9a6700", "bad": "#b42318"}[tone]
     parts = [f'<p style="font-weight:600;color:{colour};margin:0 0 .4em">{escape(words)}</p>']
-    if any(s.estimate is not None for s in answer.series):
+    if answer.details is not None or any(s.estimate is not None for s in answer.series):
         parts.append(answer.figure().to_html(full_html=False, include_plotlyjs="cdn"))
     body = "\n".join(plain(answer, 90).splitlines()[1:])
     parts.append(f'<pre style="font-size:12px;line-height:1.35;margin:0">{escape(body)}</pre>')

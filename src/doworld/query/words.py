@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from doworld.query.intervention import Intervention, Set, Shift
+from doworld.query.intervention import Intervention, Scale, Set, Shift
 
 __all__ = ["number", "phrase", "spans"]
 
@@ -18,8 +18,10 @@ def phrase(each: Intervention) -> str:
         what = f"set to {each.value:g}" if number else f"set to {each.value}"
     elif isinstance(each, Shift):
         what = f"shifted by {each.by:g}"
-    else:
+    elif isinstance(each, Scale):
         what = f"scaled by {each.factor:g}"
+    else:
+        what = "following a policy"
     if each.at is None:
         return f"{each.variable} {what} throughout"
     return f"{each.variable} {what} at {spans(each.at)}"

@@ -20,7 +20,7 @@ from jaxtyping import Float
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Schema, Trajectories
 from doworld.graph import CausalGraph
-from doworld.query import Intervention, Scale, Set
+from doworld.query import Intervention, Scale, Set, Shift
 
 __all__ = ["Recording", "World", "level_of"]
 
@@ -157,7 +157,7 @@ class World(ABC):
                 gain[at, i], offset[at, i] = 0.0, self.schema.variables[i].code(each.value)
             elif isinstance(each, Scale):
                 gain[at, i] *= each.factor
-            else:
+            elif isinstance(each, Shift):
                 offset[at, i] += each.by
         given = self.schema.positions(Role.ACTION, Role.CONTEXT)
         row = gain[0] * old[:, 0] + offset[0]
