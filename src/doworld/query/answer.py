@@ -9,8 +9,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from doworld._core.errors import QueryError, UnknownNameError
-from doworld.query.details import Details
 from doworld.query.queries import Query
+from doworld.query.worlds_details import Worlds
+
+Details = Worlds
+"""What an answer may hold beside series; a union by ``kind`` once there are several."""
 
 __all__ = ["Answer", "Series", "Status", "Why"]
 
