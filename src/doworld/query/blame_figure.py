@@ -243,8 +243,7 @@ def _dress(fig: "Figure", answer: "Answer", lines: list[str], size, panels) -> N
     (inner, head), (last, bars) = size, panels
     words, tone = headline(answer)
     height = inner + head + 92
-    for note in fig.layout["annotations"]:
-        note.update(x=0, xanchor="left", font={"size": 13, "color": INK})
+    fig.update_annotations(x=0, xanchor="left", font={"size": 13, "color": INK})
     text = f"<b style='color:{TONES[tone]}'>{escape(words)}</b>"
     for n, line in enumerate([text, *(escape(s) for s in lines)]):
         fig.add_annotation(
