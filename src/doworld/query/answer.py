@@ -9,10 +9,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from doworld._core.errors import QueryError, UnknownNameError
-from doworld.query.details import Details
+from doworld.query.blame_details import BlameDetails
 from doworld.query.queries import Query
 
-__all__ = ["Answer", "Series", "Status", "Why"]
+__all__ = ["Answer", "Details", "Series", "Status", "Why"]
+
+Details = BlameDetails
+"""The kinds of details; a union told apart by ``kind`` once there are several."""
 
 
 class Status(StrEnum):
