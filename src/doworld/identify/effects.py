@@ -118,14 +118,15 @@ def unidentified(
     """The refusal that a hedge stands for."""
     outer, inner = words(graph, hedge.outer), words(graph, hedge.inner)
     doing = graph.sorted((x & hedge.outer) or (hedge.outer - hedge.inner))
-    pair = next(p for p in sorted(graph.bidirected, key=str) if hedge.outer >= set(p))
+    inside = graph.subgraph(hedge.outer).bidirected
+    one, other = min(inside, key=lambda pair: repr(pair))
     return NotIdentified(
         reason=f"Unobserved common causes link {outer}, and nothing observed tells their share "
         f"from the effect on {inner} (a hedge).",
         fix=f"Log rows in which {words(graph, doing)} is set at random, or log what moves "
-        f"{label(pair[0])} and {label(pair[1])} together, and learn again.",
+        f"{label(one)} and {label(other)} together, and learn again.",
         cause=Cause.HIDDEN,
-        edge=f"{label(pair[0])} <-> {label(pair[1])}",
+        edge=f"{label(one)} <-> {label(other)}",
         hedge=hedge,
         steps=steps,
     )
@@ -169,7 +170,7 @@ def _id(p: _Problem) -> Expression | Hedge:
     districts = graph.subgraph(nodes - x).districts()
     if len(districts) > 1:
         return _split(p, districts)
-    return _single(p, districts[0])
+    return _single(p, next(iter(districts)))
 
 
 def _split(p: _Problem, districts: tuple[frozenset[Node], ...]) -> Expression | Hedge:
