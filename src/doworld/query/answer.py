@@ -9,10 +9,13 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from doworld._core.errors import QueryError, UnknownNameError
-from doworld.query.details import Details
+from doworld.query.effect_details import EffectDetails
 from doworld.query.queries import Query
 
-__all__ = ["Answer", "Series", "Status", "Why"]
+__all__ = ["Answer", "Details", "Series", "Status", "Why"]
+
+Details = EffectDetails
+"""The kinds of details; a union told apart by ``kind`` once there are several."""
 
 
 class Status(StrEnum):
@@ -75,6 +78,8 @@ class Why(BaseModel):
         support: whether the question stays inside the data, and what leaves it first.
         outside: the first row that is outside the data; None where all rows are inside.
         rows: transitions of the log that the model was learned from.
+        refutations: attempts to show that the answer is wrong, each a line that says whether it
+            passed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +93,7 @@ class Why(BaseModel):
     outside: int | None = None
     rows: int = 0
     warnings: tuple[str, ...] = ()
+    refutations: tuple[str, ...] = ()
 
 
 class Answer(BaseModel):
