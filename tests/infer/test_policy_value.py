@@ -1,4 +1,4 @@
-"""The value of another policy: estimators agree with the truth, bounds hold it, refusals say why."""
+"""The value of another policy: estimators near the truth, bounds that hold it, refusals."""
 
 from dataclasses import replace
 
@@ -44,9 +44,8 @@ def world():
 
 @pytest.fixture(scope="module")
 def logs(world):
-    soft = {"random": 0.3, "sharpness": 6.0}
     return {
-        sees: world.collect(1500, world.best(sees_diabetes=sees, **soft), seed=4)
+        sees: world.collect(1500, world.best(sees_diabetes=sees, random=0.2), seed=4)
         for sees in (True, False)
     }
 
@@ -125,7 +124,7 @@ def _bandit(count: int, seed: int = 0, hole: bool = False) -> Trajectories:
 def test_a_recommender_is_a_world_of_one_step():
     even = Rules(otherwise={"i0": 1 / 3, "i1": 1 / 3, "i2": 1 / 3})
     log = _bandit(6000)
-    answer = value_from_log(log, PolicyValue(policies={"item": even}))
+    answer = value_from_log(log, PolicyValue(policies={"item": even}, level=0.99))
     exact = 0.1 + 0.2 * 0.5 + 0.1
     assert answer.status is Status.IDENTIFIED
     for reading in answer.details.readings[:3]:
@@ -138,10 +137,10 @@ def test_a_recommender_is_a_world_of_one_step():
 def test_intervals_cover_as_often_as_they_say():
     even = PolicyValue(policies={"item": Rules(otherwise={"i0": 0.5, "i2": 0.5})}, level=0.9)
     exact, held = 0.1 + 0.2 * 0.5 + 0.1, 0
-    for seed in range(60):
+    for seed in range(40):
         series = value_from_log(_bandit(500, seed), even)["click"]
         held += series.lower[0] <= exact <= series.upper[0]
-    assert 47 <= held <= 60
+    assert 31 <= held <= 40
 
 
 def test_actions_that_were_never_logged_leave_a_bound():
@@ -179,17 +178,13 @@ def test_malformed_questions(logs):
         ask(log, policies={})
     with pytest.raises(UnknownNameError, match="money"):
         ask(log, policies=POLICIES["uniform"], reward="money")
+    rule = Rules(cases=(Case(when={"do_vasopressors": 1.0}, then=1.0),), otherwise=0.0)
     with pytest.raises(QueryError, match="reads"):
-        rule = Rules(cases=(Case(when={"do_vasopressors": 1.0}, then=1.0),), otherwise=0.0)
         ask(log, policies={**POLICIES["uniform"], "do_antibiotic": rule})
+    impossible = replace(bandit, propensity=np.zeros(bandit.rows))
     with pytest.raises(QueryError, match="leave"):
-        ask(
-            replace(bandit, propensity=np.zeros(bandit.rows)),
-            policies={"item": Rules(otherwise="i1")},
-        )
+        ask(impossible, policies={"item": Rules(otherwise="i1")})
+    rows = pl.DataFrame({"t": [0, 1, 2, 3], "x": [0.1, 0.2, 0.3, 0.7], "a": [0.11, 0.5, 0.7, None]})
+    number = Trajectories.from_frame(rows, state="x", action="a", time="t")
     with pytest.raises(QueryError, match="levels"):
-        rows = pl.DataFrame(
-            {"t": [0, 1, 2, 3], "x": [0.1, 0.2, 0.3, 0.7], "a": [0.11, 0.5, 0.7, None]}
-        )
-        number = Trajectories.from_frame(rows, state="x", action="a", time="t")
         ask(number, policies={"a": Feedback(weights={"x": 1.0})}, reward="x")
