@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import polars as pl
-from _table import Row, data_folder
 
 import doworld as dw
+from _table import Row, data_folder
 from doworld.data import Policy, Trajectories
 from doworld.infer.offpolicy.steps import steps_of
 from doworld.infer.offpolicy.target import target_of
@@ -261,7 +261,11 @@ def _bandit(campaign: str) -> tuple[Trajectories, dict[str, Rules]]:
     top = clicked.sort(pl.col("click") / (pl.col("len") + 50), descending=True)["item"][
         :5
     ].to_list()
-    return log, {"uniform": uniform, "five most clicked": Rules(otherwise={i: 0.2 for i in top})}
+    return log, {"uniform": uniform, "five most clicked": Rules(otherwise=dict.fromkeys(top, 0.2))}
+
+
+def _words(series) -> str:
+    return f"{series.estimate[0]:.4f} ({series.lower[0]:.4f}…{series.upper[0]:.4f})"
 
 
 def _bandit_rows(options: argparse.Namespace) -> list[Row]:
@@ -275,8 +279,9 @@ def _bandit_rows(options: argparse.Namespace) -> list[Row]:
         share = np.bincount(shown[::2], minlength=len(items)) / len(shown[::2])
         same = {i: float(s) for i, s in zip(items, share, strict=True)}
         for title, policy in {**policies, "item shares of one half": Rules(otherwise=same)}.items():
-            answer = value_from_log(first, PolicyValue(policies={"item": policy}, level=LEVEL))
-            other = value_from_log(second, PolicyValue(policies={"item": policy}, level=LEVEL))
+            query = PolicyValue(policies={"item": policy}, level=LEVEL)
+            answer = value_from_log(first, query)
+            other = value_from_log(second, query)
             a, b = answer["click"], other["click"]
             by_name = {r.name: r for r in answer.details.readings}
             agree = a.lower[0] <= b.upper[0] and b.lower[0] <= a.upper[0]
@@ -284,10 +289,10 @@ def _bandit_rows(options: argparse.Namespace) -> list[Row]:
                 Row(
                     f"open-bandit {campaign}: {title}",
                     "the halves agree",
-                    f"{answer.status.value} {a.estimate[0]:.4f} ({a.lower[0]:.4f}…{a.upper[0]:.4f})",
+                    f"{answer.status.value} {_words(a)}",
                     agree,
                     {
-                        "other half": f"{b.estimate[0]:.4f} ({b.lower[0]:.4f}…{b.upper[0]:.4f})",
+                        "other half": _words(b),
                         "IPS": f"{by_name['importance sampling'].estimate:.4f}",
                         "SNIPS": f"{by_name['self-normalised importance sampling'].estimate:.4f}",
                         "logged": f"{clicked.mean():.4f}",
