@@ -25,10 +25,10 @@ def ambiguous(
     """Where the altered world is not determined by the recovered noise.
 
     A level is open as soon as one of its causes changed or is itself open: many noises explain the
-    logged level, and they part ways under other causes. What has an open cause is open too; what is
-    set is not.
+    logged level, and they part ways under other causes. What has an open cause is open too, also
+    where a policy reads it; what is set is not.
     """
-    acts, cut = setup.reach.acts, setup.done.cut
+    acts, cut = setup.reach.acts, setup.done.held
     level = np.isin(np.arange(reached.shape[1]), stochastic)
     out = np.zeros_like(reached)
     for t in range(len(out)):

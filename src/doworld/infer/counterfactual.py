@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld._core.errors import QueryError
-from doworld.data import Policy, Role
+from doworld.data import Policy, Role, Schema
 from doworld.infer.bounds import ambiguous, bounded, forced
 from doworld.infer.compose import assemble, refusal, why_of
-from doworld.infer.engine import PATHS, Draws, key_of
+from doworld.infer.engine import LUCK, PATHS, Draws, key_of
 from doworld.infer.history import fill, table
-from doworld.infer.interventions import Done, arrays, idle
+from doworld.infer.interventions import check_order, idle
 from doworld.infer.reach import Reach
 from doworld.infer.replay import complete, replay
 from doworld.infer.setup import ASSUMED, Setup, targets_of
@@ -22,6 +22,7 @@ from doworld.mechanisms import StochasticBank
 from doworld.model.dynamics import World
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Counterfactual
+from doworld.query.done import Done, arrays
 
 __all__ = ["counterfactual"]
 
@@ -82,12 +83,25 @@ class _Fact:
 
     def world(self) -> World:
         """The world as it was."""
-        return replace(
-            self.alternative,
+        other = self.alternative
+        followed = other.followed
+        if followed is not None:
+            followed = replace(followed, on=jnp.zeros_like(followed.on))
+        return World(
             window=self.window,
-            gain=jnp.ones_like(self.alternative.gain),
-            offset=jnp.zeros_like(self.alternative.offset),
+            exogenous=other.exogenous,
+            gain=jnp.ones_like(other.gain),
+            offset=jnp.zeros_like(other.offset),
+            followed=followed,
         )
+
+    def luck(self, samples: int, key) -> Float[np.ndarray, "samples rows p"] | None:
+        """What policies draw by: noise of their own, which no logged row tells of."""
+        followed = self.alternative.followed
+        if followed is None:
+            return None
+        own = jax.random.fold_in(key, LUCK)
+        return np.asarray(jax.random.uniform(own, (samples, *followed.luck.shape)))
 
 
 def _episode(model: WorldModel, query: Counterfactual) -> _Fact:
@@ -104,7 +118,9 @@ def _episode(model: WorldModel, query: Counterfactual) -> _Fact:
         )
     filled = fill(logged, model.typical)
     done = arrays(schema, query.interventions, count)
-    targets, reach = targets_of(schema, query.target), Reach.of(model)
+    targets, own = targets_of(schema, query.target), Reach.of(model)
+    check_order(schema, done, own)
+    reach = own.following(done)
     window = np.repeat(filled.values[:1], lags, 0)
     altered = window.copy()
     if lags:
@@ -117,11 +133,12 @@ def _episode(model: WorldModel, query: Counterfactual) -> _Fact:
         last=count - 1,
         logged=logged,
         window=window,
+        before=filled.values[0],
         exogenous=filled.values,
         done=done,
         evidence=np.zeros(len(schema), bool),
         trust=np.ones(len(schema)),
-        assumptions=_notes(model, reach, targets, filled),
+        assumptions=(*_notes(model, reach, targets, filled), *_drawn(schema, done)),
         warnings=tuple(idle(schema, query.interventions, logged, reach, targets)),
     )
     padded = replace(setup, first=first, window=altered, exogenous=filled.values[first:]).world()
@@ -174,9 +191,19 @@ def _notes(model: WorldModel, reach: Reach, targets: tuple[int, ...], filled) ->
     return tuple(out)
 
 
+def _drawn(schema: Schema, done: Done) -> list[str]:
+    names = [schema.names[int(p.variable)] for p in done.policies if (p.drawn > 0).any()]
+    if not names:
+        return []
+    return [
+        f"The policy of {', '.join(names)} draws what it does: its noise is its own, none of this "
+        "episode's, so the answer is spread over its draws."
+    ]
+
+
 def _reached(logged: np.ndarray, done: Done, reach: Reach) -> np.ndarray:
     """Where an intervention that differs from the fact can have had an effect."""
-    differs = done.touched & ~np.isclose(done.apply(logged), logged, rtol=1e-9, atol=0.0)
+    differs = done.differs(logged)
     rows = np.arange(len(logged))[:, None]
     first = np.where(differs.any(0), differs.argmax(0), np.inf)
     return rows >= (first[:, None] + reach.delay).min(0)
@@ -189,6 +216,7 @@ def _completed(fact: _Fact, samples: int, key) -> np.ndarray:
     relevant = fact.setup.reach.ancestors(targets)
     stochastic = [i for i in _stochastic(model) if i in relevant]
     drawn = fact.missing[:, relevant].any() or fact.reached[:, stochastic].any()
+    drawn = drawn or fact.setup.done.chance
     size = samples if drawn else 1
     return complete(
         model.dynamics,
@@ -211,10 +239,12 @@ def _replayed(fact: _Fact, rows: np.ndarray, key) -> np.ndarray:
     worlds = jax.tree.map(lambda *a: jnp.stack(a), fact.world(), fact.alternative)
     keep = np.zeros((2, *fact.rows.shape), bool)
     dynamics = fact.setup.model.dynamics
-    return replay(dynamics, fact.window, rows, worlds, anew=keep, key=jax.random.fold_in(key, 2))
+    luck = fact.luck(rows.shape[1], key)
+    own = jax.random.fold_in(key, 2)
+    return replay(dynamics, fact.window, rows, worlds, anew=keep, luck=luck, key=own)
 
 
-def _values(fact: _Fact, rows: np.ndarray, altered: np.ndarray, factual: np.ndarray):
+def _values(fact: _Fact, rows: np.ndarray, altered: np.ndarray, factual: np.ndarray, luck=None):
     """Rows 0…T of the altered world in the variables' own units, the fact where none reached."""
     setup, model = fact.setup, fact.setup.model
     count = len(setup.logged) - fact.first
@@ -226,17 +256,20 @@ def _values(fact: _Fact, rows: np.ndarray, altered: np.ndarray, factual: np.ndar
     known = ~np.isnan(setup.logged[fact.first :]) & ~fact.reached[fact.first :]
     values = np.where(known, setup.logged[fact.first :], values)
     if fact.first:
-        begin = setup.done.apply(setup.exogenous[:1])
-        head = np.broadcast_to(begin, (*values.shape[:2], *begin.shape))
-        values = np.concatenate([head, values], 2)
-    set_to = np.where(setup.done.cut, setup.done.offset, 0.0)
-    return np.where(setup.done.cut, set_to, values)
+        each = np.full((1, 1, 1), 0.5) if luck is None else luck[:, :1]
+        first = setup.exogenous[:1]
+        head = np.stack([setup.done.apply(first, before=setup.before, luck=u) for u in each])
+        values = np.concatenate(
+            [np.broadcast_to(head, (*values.shape[:2], *first.shape)), values], 2
+        )
+    return np.where(setup.done.held, setup.done.offset, values)
 
 
 def _answer(fact: _Fact, query: Counterfactual, rows, out, key) -> Answer:
     setup, model = fact.setup, fact.setup.model
     targets = list(setup.targets)
-    values = _values(fact, rows, out[:, :, 1], out[:, :, 0])
+    luck = fact.luck(rows.shape[1], key)
+    values = _values(fact, rows, out[:, :, 1], out[:, :, 0], luck)
     members, samples = values.shape[:2]
     number = np.arange(min(PATHS, members * samples))
     draws = Draws(
@@ -268,11 +301,10 @@ def _answer(fact: _Fact, query: Counterfactual, rows, out, key) -> Answer:
     if not vague[:, targets].any():
         return answer
     worlds, anew = forced(fact.alternative, vague[fact.first :], _stochastic(model), model)
-    more = replay(
-        model.dynamics, fact.window, rows, worlds, anew=anew, key=jax.random.fold_in(key, 3)
-    )
+    own = jax.random.fold_in(key, 3)
+    more = replay(model.dynamics, fact.window, rows, worlds, anew=anew, luck=luck, key=own)
     spread = np.concatenate(
-        [_values(fact, rows, more[:, :, a], out[:, :, 0]) for a in range(len(anew))], 1
+        [_values(fact, rows, more[:, :, a], out[:, :, 0], luck) for a in range(len(anew))], 1
     )
     names = [model.schema.names[i] for i in _stochastic(model) if vague[:, i].any()]
     return bounded(answer, setup, np.concatenate([values, spread], 1), vague, names)

@@ -1,5 +1,6 @@
 """Abduction and replay: the same noise, member by member, in the world as it was and otherwise."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -22,10 +23,11 @@ def _replay(
     rows: Float[Array, "members samples steps variables"],
     worlds: World,
     anew: Bool[Array, "worlds steps variables"],
+    luck: Float[Array, "samples rows p"] | None,
     *,
     key: PRNGKeyArray,
 ) -> Float[Array, "members samples worlds steps variables"]:
-    def one(banks, own, number, member):
+    def one(banks, own, fortune, number, member):
         posterior_key, fresh_key = jax.random.split(jax.random.fold_in(key, number))
         # a member's posterior draws are its own, fresh draws are shared by all members
         recovered = abduct(dynamics, banks, window, own, jax.random.fold_in(posterior_key, member))
@@ -33,6 +35,8 @@ def _replay(
 
         def world(which, redrawn):
             noise = _mixed(banks, recovered, fresh, redrawn)
+            if which.followed is not None:
+                which = replace(which, followed=replace(which.followed, luck=fortune))
             return rollout(dynamics, banks, which, noise)
 
         return jax.vmap(world)(worlds, anew)
@@ -40,7 +44,7 @@ def _replay(
     def member(inputs):
         banks, own, number = inputs
         each = jnp.arange(own.shape[0])
-        return jax.vmap(lambda r, s: one(banks, r, s, number))(own, each)
+        return jax.vmap(lambda r, u, s: one(banks, r, u, s, number))(own, luck, each)
 
     return jax.lax.map(member, (dynamics.banks, rows, jnp.arange(rows.shape[0])))
 
@@ -63,13 +67,15 @@ def replay(
     worlds: World,
     *,
     anew: Bool[np.ndarray, "worlds steps variables"],
+    luck: Float[np.ndarray, "samples rows p"] | None = None,
     key: PRNGKeyArray,
 ) -> Float[np.ndarray, "members samples worlds steps variables"]:
     """Recovers the noise of ``rows`` and rolls every world out with it, in scaled units.
 
     ``window`` is the logged history; ``worlds`` have a leading axis, and their own windows.
     ``anew`` marks rows of stochastic mechanisms whose noise is drawn rather than recovered.
-    Families whose noise is not unique draw it from its posterior, once a sample.
+    Families whose noise is not unique draw it from its posterior, once a sample. ``luck`` is what
+    policies draw by, in every world and member the same.
     """
     members, samples, steps, size = rows.shape
     count = anew.shape[0]
@@ -81,8 +87,12 @@ def replay(
         some = rows[:, begin : begin + piece]
         short = piece - some.shape[1]
         padded = np.pad(some, ((0, 0), (0, short), (0, 0), (0, 0)), mode="edge")
-        own = jax.random.fold_in(key, number)
-        out = _replay(dynamics, window, jnp.asarray(padded), worlds, jnp.asarray(anew), key=own)
+        own, fortune = jax.random.fold_in(key, number), None
+        if luck is not None:
+            mine = luck[begin : begin + piece]
+            fortune = jnp.asarray(np.pad(mine, ((0, short), (0, 0), (0, 0)), mode="edge"))
+        args = (worlds, jnp.asarray(anew), fortune)
+        out = _replay(dynamics, window, jnp.asarray(padded), *args, key=own)
         parts.append(np.asarray(out)[:, : piece - short])
     return settled(np.concatenate(parts, 1))[0]
 
