@@ -178,14 +178,14 @@ def next_row(
     row = jnp.where(dynamics.order < 0, gain * exogenous + offset, 0.0)
     order, sweeps = dynamics.order, 1
     if followed is not None:
-        policies, on, luck = followed
-        order = jnp.where(policies.held(on, len(row)) > 0, -1, order)
-        sweeps = policies.sweeps
-        last = window[0] if window.shape[0] else row
+        order = jnp.where(followed[0].held(followed[1], len(row)) > 0, -1, order)
+        sweeps = followed[0].sweeps
+    last = window[0] if window.shape[0] else row
 
     def chosen(row):
         if followed is None:
             return row
+        policies, on, luck = followed
         return policies.choose(row, last, (on, luck, gain, offset))
 
     for level, spans in sweeps * tuple(enumerate(dynamics.spans)):

@@ -109,7 +109,7 @@ class World(ABC):
         for i in self.order:
             if done is None:
                 out[:, i] = self.mechanism(i, out, before, noise[:, i])
-            elif done.followed[row, i]:
+            elif luck is not None and done.followed[row, i]:
                 out = _chosen(done, row, out, before, luck, i)
             else:
                 natural = self.mechanism(i, out, before, noise[:, i])
