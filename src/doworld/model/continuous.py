@@ -14,6 +14,7 @@ from doworld.model.choose import likelihood_of, open_loop_rmse
 from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
 from doworld.model.design import HELD, LEARN, Design, Parents
 from doworld.model.dynamics import Dynamics
+from doworld.model.law_fit import LawFit, fit_law, law_bank
 from doworld.model.neural_fit import CHUNKS, NeuralSettings, fit_neural
 from doworld.model.spread_fit import fit_spread
 from doworld.model.training import Checkpoint
@@ -32,6 +33,9 @@ FEWEST_STARTS = 20
 
 SIMPLER = 0.02
 """Log likelihood per row that a richer family must gain before it is preferred."""
+
+NEGLIGIBLE = 1e-3
+"""Error of an open-loop forecast over the spread of the variable that leaves nothing to improve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +124,7 @@ def fit_continuous(
     wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
     *,
     settings: NeuralSettings | None,
+    laws: bool,
     seed: int,
     progress: Progress,
     store: Checkpoint,
@@ -127,6 +132,7 @@ def fit_continuous(
     """Mechanisms of the targets of ``plan``, each of the family that forecasts it best.
 
     ``wire(banks)`` assembles the transition in which only ``banks`` act and all else is as logged.
+    Where ``laws``, they are fitted too, and preferred where they forecast as well.
     """
     count = len(plan.targets)
     track = progress.task("closed forms", count)
@@ -146,7 +152,13 @@ def fit_continuous(
         plan,
     )
     starts = rollouts(log, data, settings or NeuralSettings())
-    wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
+    unexplained = {i: f.sigma for i, f in best.items()}
+    if laws:
+        lawful = _laws(log, data, plan, seed=seed, progress=progress)
+        sets["law"] = (law_bank(lawful, data, plan),)
+        final["law"] = (law_bank(lawful, data, plan, final=True),)
+        unexplained = {i: min(unexplained[i], f.unexplained) for i, f in enumerate(lawful)}
+    wanting = any(share > GOOD_ENOUGH for share in unexplained.values())
     if settings is not None and wanting and data.size >= FEWEST_ROWS:
         network = _neural(
             data,
@@ -162,6 +174,18 @@ def fit_continuous(
     choice, fits = _select(data, plan, wire, sets, families=families, starts=starts)
     at = {int(t): i for i, t in enumerate(plan.targets)}
     return Continuous(_mix(final, choice, at), _mix(sets, choice, at), fits)
+
+
+def _laws(
+    log: Trajectories, data: Design, plan: Parents, *, seed: int, progress: Progress
+) -> list[LawFit]:
+    count = len(plan.targets)
+    track = progress.task("laws", count)
+    out = []
+    for i in range(count):
+        out.append(fit_law(log.schema, data, plan, i, seed=seed))
+        track.advance(1)
+    return out
 
 
 def _final(fit: Closed) -> Closed:
@@ -225,10 +249,13 @@ def _select(
 
     rolled = {name: errors(banks) for name, banks in sets.items()}
     table = {name: likelihood_of(rmse)[0] for name, rmse in rolled.items()}
-    cost = {"linear": 0.0, "closed": SIMPLER, "neural": 2 * SIMPLER}
+    cost = {"linear": 0.0, "law": 0.5 * SIMPLER, "closed": 1.5 * SIMPLER, "neural": 2 * SIMPLER}
     names = list(sets)
     value = np.stack([table[n] - cost[n] for n in names])
     choice = [names[j] for j in value.argmax(0)]
+    if "law" in rolled:  # what cannot be told from the truth reads and extrapolates best as a law
+        exact = rolled["law"][0].max(0) <= NEGLIGIBLE
+        choice = ["law" if e and c != "linear" else c for c, e in zip(choice, exact, strict=True)]
     pure = names[int(np.nan_to_num(value, nan=-1e9).mean(1).argmax())]
     chosen = errors(_mix(sets, choice, at)) if len(set(choice)) > 1 else rolled[choice[0]]
     if likelihood_of(chosen).mean() < table[pure].mean() - SIMPLER:
