@@ -9,11 +9,11 @@ from doworld.data import Kind, Role, Variable
 from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import Coding
 from doworld.model.baseline import LinearBaseline
-from doworld.model.regression import regression
 from doworld.model.continuous import rollouts
 from doworld.model.design import design, encoded, member_graphs, parents, remember
 from doworld.model.memory import choose_memory
 from doworld.model.neural_fit import NeuralSettings, _bootstrap
+from doworld.model.regression import regression
 
 
 def numbered(lengths, columns=2):

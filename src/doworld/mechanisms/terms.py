@@ -108,18 +108,20 @@ def _column(x: np.ndarray, factor: Factor) -> np.ndarray:
     p = factor.parameter
     match factor.operation:
         case Operation.RECIPROCAL:
-            return 1.0 / (np.maximum(x, p) if p > 0 else np.minimum(x, p))
+            out = 1.0 / (np.maximum(x, p) if p > 0 else np.minimum(x, p))
         case Operation.SINE:
-            return np.sin(p * x)
+            out = np.sin(p * x)
         case Operation.COSINE:
-            return np.cos(p * x)
+            out = np.cos(p * x)
         case Operation.ABOVE:
-            return np.maximum(x - p, 0.0)
+            out = np.maximum(x - p, 0.0)
         case Operation.STEP:
-            return (x > p).astype(float)
+            out = (x > p).astype(float)
         case Operation.IDENTITY:
-            return x
-    return np.ones_like(x)
+            out = x
+        case _:
+            out = np.ones_like(x)
+    return out
 
 
 def products(

@@ -249,13 +249,14 @@ def _select(
 
     rolled = {name: errors(banks) for name, banks in sets.items()}
     table = {name: likelihood_of(rmse)[0] for name, rmse in rolled.items()}
-    cost = {"linear": 0.0, "law": 0.5 * SIMPLER, "closed": 1.5 * SIMPLER, "neural": 2 * SIMPLER}
+    cost = {"linear": 0.0, "law": SIMPLER, "closed": SIMPLER, "neural": 2 * SIMPLER}
     names = list(sets)
     value = np.stack([table[n] - cost[n] for n in names])
     choice = [names[j] for j in value.argmax(0)]
-    if "law" in rolled:  # what cannot be told from the truth reads and extrapolates best as a law
-        exact = rolled["law"][0].max(0) <= NEGLIGIBLE
-        choice = ["law" if e and c != "linear" else c for c, e in zip(choice, exact, strict=True)]
+    if "law" in rolled:  # at a tie a law, since it reads and extrapolates; linear ones are laws
+        tied = table["law"] >= value.max(0)
+        tied |= rolled["law"][0].max(0) <= NEGLIGIBLE
+        choice = ["law" if t and c != "linear" else c for c, t in zip(choice, tied, strict=True)]
     pure = names[int(np.nan_to_num(value, nan=-1e9).mean(1).argmax())]
     chosen = errors(_mix(sets, choice, at)) if len(set(choice)) > 1 else rolled[choice[0]]
     if likelihood_of(chosen).mean() < table[pure].mean() - SIMPLER:

@@ -1,4 +1,4 @@
-"""Laws of a log: the few terms that predict held-out rows as well as more would."""
+"""Laws of a log: the few terms that explain it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +24,8 @@ MOST_TERMS = 14
 ROWS = 1_200
 """Rows that terms are selected on."""
 
-AS_GOOD = 1.01
-"""How much more error a shorter law may make on held-out rows."""
+FEWEST = 8
+"""Rows below which a law is a constant."""
 
 EXACT = 1e-4
 """Unexplained share of the spread that no further term is worth."""
@@ -64,8 +64,8 @@ def fit_law(schema: Schema, design: Design, parents: Parents, i: int, *, seed: i
     """The law of target number ``i``.
 
     Terms are chosen on a sample of the training rows, by ``law_select.subsets`` of
-    ``law_library.library``; how many there are is decided on held-out rows. Rows in which a state
-    stands at its bound say only that it would have gone on, and are left out where few.
+    ``law_library.library``. Rows in which a state stands at its bound say only that it would have
+    gone on, and are left out where few.
     """
     data = regression(design, parents, i, seed)
     raw, target = _own_units(design, parents, i, data)
@@ -80,14 +80,7 @@ def fit_law(schema: Schema, design: Design, parents: Parents, i: int, *, seed: i
     terms = [tuple(replace(f, reads=int(used[f.reads])) for f in term) for term in terms]
     rng = np.random.default_rng([seed, 53, i])
     picked = _sample(rng, train)
-    judged = _sample(rng, judge)
-    chosen = _choose(
-        products(raw[picked], terms),
-        target[picked],
-        products(raw[judged], terms),
-        target[judged],
-        np.array(costs),
-    )
+    chosen = _choose(products(raw[picked], terms), target[picked], np.array(costs))
     law = tuple(terms[j] for j in sorted(chosen, key=lambda j: (costs[j], j)))
     scale = float(design.scale[parents.targets[i]])
     return _fitted(replace(data, target=target), raw, law, train, judge, scale=scale)
@@ -120,7 +113,7 @@ def _free(schema: Schema, design: Design, data: Regression) -> Bool[np.ndarray, 
     near = 1e-6 * np.where(np.isfinite(high - low), high - low, 0.0)
     held = ((values <= low + near) | (values >= high - near)) & number & np.isfinite(high - low)
     often = held.mean(0) > CROWDED if len(held) else np.zeros(len(low), bool)
-    return ~(held & ~often).any(1)
+    return np.asarray(~(held & ~often).any(1))
 
 
 def _sample(rng: np.random.Generator, rows: Bool[np.ndarray, " rows"]) -> np.ndarray:
@@ -128,23 +121,28 @@ def _sample(rng: np.random.Generator, rows: Bool[np.ndarray, " rows"]) -> np.nda
     return np.sort(rng.choice(at, ROWS, replace=False)) if len(at) > ROWS else at
 
 
-def _choose(
-    X: np.ndarray, y: np.ndarray, held_X: np.ndarray, held_y: np.ndarray, costs: np.ndarray
-) -> list[int]:
-    """The smallest subset that predicts held-out rows as well as the best one."""
-    spread = max(float(y.std()), 1e-30)
-    errors: list[float] = [float(np.sqrt(np.mean(held_y**2))) / spread]
+def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray) -> list[int]:
+    """The subset of least extended Bayesian information criterion.
+
+    n log(RSS/n) + k (log n + 2 log p), with k of p terms (Chen & Chen 2008, γ = 1): the second
+    logarithm pays for the choice among many. Held-out rows stay fresh for the choice of family.
+    """
+    n, p = X.shape
+    spread = float(y.std()) if n else 0.0
+    if n < FEWEST or spread <= 1e-12 * float(np.abs(y).max(initial=0.0)):
+        return [0]  # the constant comes first
+    least = (EXACT * spread) ** 2
+    scores = [n * np.log(float(np.mean(y**2)))]
     found: list[list[int]] = [[]]
     for chosen in subsets(X, y, costs, most=MOST_TERMS):
-        weight = least_squares(X[:, chosen])(y)
-        error = held_y - held_X[:, chosen] @ weight
-        errors.append(float(np.sqrt(np.mean(error**2))) / spread)
+        error = y - X[:, chosen] @ least_squares(X[:, chosen])(y)
+        left = max(float(np.mean(error**2)), least)
+        scores.append(n * np.log(left) + len(chosen) * (np.log(n) + 2 * np.log(p)))
         found.append(chosen)
-        late = len(errors) - 1 - int(np.argmin(errors))
-        if errors[-1] <= EXACT or late >= PATIENCE:
+        late = len(scores) - 1 - int(np.argmin(scores))
+        if left <= least or late >= PATIENCE:
             break
-    enough = AS_GOOD * max(min(errors), EXACT)
-    return found[next(n for n, e in enumerate(errors) if e <= enough)]
+    return found[int(np.argmin(scores))]
 
 
 def least_squares(P: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

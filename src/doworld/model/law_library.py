@@ -64,7 +64,7 @@ def inputs_of(
         turns = 0.0
         if number and of.unit in ("deg", "°"):
             turns = np.pi / 180
-        elif number and (of.unit == "rad" or (of.unit == "" and LIKELY < far)) and far <= TURN:
+        elif number and (of.unit == "rad" or (of.unit == "" and far > LIKELY)) and far <= TURN:
             turns = 1.0
         a, b, c = np.quantile(values, [0.25, 0.5, 0.75]).tolist() if len(values) else (0.0,) * 3
         levels = len(np.unique(values[:5000]))
@@ -107,8 +107,8 @@ def _products(
 def library(inputs: Sequence[Input], *, most: int = MOST) -> tuple[list[Term], list[int]]:
     """All terms up to the cost that ``most`` of them allow, cheapest first, and their costs.
 
-    A power costs its exponent; a reciprocal, a sine or a cosine 1; a positive part or an angle 3. The constant
-    and what is linear are always there.
+    A power costs its exponent; a reciprocal, a sine or a cosine 1; a positive part or an angle 3.
+    The constant and what is linear are always there.
 
     >>> terms, costs = library([Input(-1.0, 1.0, (-0.5, 0.0, 0.5), 3, 0.0)])
     >>> [len(t) for t in terms], costs

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.mechanisms import AbstractBank, LawBank, LinearBank
@@ -16,6 +16,9 @@ from doworld.model.law_words import labels, latex_term, mathematical, number, pl
 from doworld.model.world import WorldModel
 
 __all__ = ["Constant", "Law", "laws", "turned"]
+
+ROUNDING = 1e-7
+"""Share of the target's spread that single precision cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,16 @@ class Law:
 
 @dataclass(frozen=True, eq=False)
 class _Open:
-    """A law as the arrays hold it: bank, row in the bank, terms, and constants in own units."""
+    """A law as the arrays hold it: bank, row in the bank, terms, and constants in own units.
+
+    ``shown`` leaves out terms of a linear mechanism that are nothing but rounding.
+    """
 
     bank: int
     row: int
     terms: list[Term]
     constants: Float[np.ndarray, "members p"]
+    shown: Bool[np.ndarray, " p"]
 
 
 def laws(model: WorldModel) -> tuple[Law, ...]:
@@ -197,7 +204,7 @@ def _from_law(bank: LawBank, b: int, i: int) -> _Open:
     constants = np.asarray(bank.constant, np.float64)[:, i]
     # padding: no factor and no constant, behind all others
     count = max([j + 1 for j, t in enumerate(terms) if t or constants[:, j].any()], default=0)
-    return _Open(b, i, terms[:count], constants[:, :count].copy())
+    return _Open(b, i, terms[:count], constants[:, :count].copy(), np.ones(count, bool))
 
 
 def _from_linear(model: WorldModel, bank: LinearBank, b: int, i: int) -> _Open:
@@ -207,7 +214,9 @@ def _from_linear(model: WorldModel, bank: LinearBank, b: int, i: int) -> _Open:
     level = (1.0 - np.asarray(bank.residual, np.float64)[:, i]) * own_center
     alone = bias + level - weight @ center
     terms: list[Term] = [(), *((Factor(int(k), Operation.IDENTITY),) for k in used)]
-    return _Open(b, i, terms, np.concatenate([alone[:, None], weight], 1))
+    constants = np.concatenate([alone[:, None], weight], 1)
+    size = np.abs(constants) * np.concatenate([[1.0], scale]) / own_scale
+    return _Open(b, i, terms, constants, size.max(0) > ROUNDING)
 
 
 def _linear_units(model: WorldModel, bank: LinearBank, i: int):
@@ -252,6 +261,8 @@ def _law(model: WorldModel, target: str, law: _Open) -> Law:
     mean, half = own.mean(0), _half_width(own)
     constants = []
     for j, (name, term) in enumerate(zip(_names(law, target), law.terms, strict=True)):
+        if not law.shown[j]:
+            continue
         read = [int(variable[columns[f.reads] % len(variable)]) for f in term]
         constants.append(
             Constant(
