@@ -148,7 +148,15 @@ def _answer(
     why = why_of(setup, query, draws, found)
     why = why.model_copy(
         update={
-            "adjustment": "The episode's own noise is recovered and replayed, by member.",
+            "adjustment": " ".join(
+                filter(
+                    None,
+                    (
+                        "The episode's own noise is recovered and replayed, by member.",
+                        why.adjustment,
+                    ),
+                )
+            ),
             "assumptions": (*why.assumptions, UNCALIBRATED),
         }
     )

@@ -10,12 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.query.blame_details import BlameDetails
+from doworld.query.effect_details import EffectDetails
 from doworld.query.queries import Query
 from doworld.query.worlds_details import Worlds
 
 __all__ = ["Answer", "Details", "Series", "Status", "Why"]
 
-Details = Annotated[BlameDetails | Worlds, Field(discriminator="kind")]
+Details = Annotated[BlameDetails | EffectDetails | Worlds, Field(discriminator="kind")]
 """The kinds of details, told apart by ``kind``."""
 
 
@@ -79,6 +80,8 @@ class Why(BaseModel):
         support: whether the question stays inside the data, and what leaves it first.
         outside: the first row that is outside the data; None where all rows are inside.
         rows: transitions of the log that the model was learned from.
+        refutations: attempts to show that the answer is wrong, each a line that says whether it
+            passed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,6 +95,7 @@ class Why(BaseModel):
     outside: int | None = None
     rows: int = 0
     warnings: tuple[str, ...] = ()
+    refutations: tuple[str, ...] = ()
 
 
 class Answer(BaseModel):
