@@ -153,10 +153,13 @@ def fit_continuous(
     )
     starts = rollouts(log, data, settings or NeuralSettings())
     unexplained = {i: f.sigma for i, f in best.items()}
+    lawful: list[LawFit] = []
     if laws:
         lawful = _laws(log, data, plan, seed=seed, progress=progress)
-        sets["law"] = (law_bank(lawful, data, plan),)
-        final["law"] = (law_bank(lawful, data, plan, final=True),)
+        bent = [i for i, f in enumerate(lawful) if not f.linear]
+        if bent:
+            sets["law"] = _law_set(lawful, bent, sets["linear"], data, plan, final=False)
+            final["law"] = _law_set(lawful, bent, final["linear"], data, plan, final=True)
         unexplained = {i: min(unexplained[i], f.unexplained) for i, f in enumerate(lawful)}
     wanting = any(share > GOOD_ENOUGH for share in unexplained.values())
     if settings is not None and wanting and data.size >= FEWEST_ROWS:
@@ -171,7 +174,9 @@ def fit_continuous(
             store=store,
         )
         sets["neural"] = final["neural"] = (network,)
-    choice, fits = _select(data, plan, wire, sets, families=families, starts=starts)
+    called = {("closed", i): name for i, name in families.items()}
+    called |= {("law", i): "linear" for i, f in enumerate(lawful) if f.linear}
+    choice, fits = _select(data, plan, wire, sets, called=called, starts=starts)
     at = {int(t): i for i, t in enumerate(plan.targets)}
     return Continuous(_mix(final, choice, at), _mix(sets, choice, at), fits)
 
@@ -186,6 +191,21 @@ def _laws(
         out.append(fit_law(log.schema, data, plan, i, seed=seed))
         track.advance(1)
     return out
+
+
+def _law_set(
+    lawful: list[LawFit],
+    bent: list[int],
+    linear: tuple[AbstractBank, ...],
+    data: Design,
+    plan: Parents,
+    *,
+    final: bool,
+) -> tuple[AbstractBank, ...]:
+    """The laws of the targets ``bent``, and the linear family's where the law is linear."""
+    laws = law_bank([lawful[i] for i in bent], data, plan.of(bent), final=final)
+    straight = [i for i in range(len(lawful)) if i not in bent]
+    return (laws, *(_part(bank, straight) for bank in linear if straight))
 
 
 def _final(fit: Closed) -> Closed:
@@ -237,10 +257,13 @@ def _select(
     wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
     sets: dict[str, tuple[AbstractBank, ...]],
     *,
-    families: dict[int, str],
+    called: dict[tuple[str, int], str],
     starts: Rollouts,
 ) -> tuple[list[str], tuple[Fit, ...]]:
-    """Per target the set whose open-loop forecast is most likely; one for all if the mix loses."""
+    """Per target the set whose open-loop forecast is most likely; one for all if the mix loses.
+
+    ``called`` names the family of a set's mechanism of a target where it is not the set's name.
+    """
     steps = max(starts.train)
     at = {int(t): i for i, t in enumerate(plan.targets)}
 
@@ -263,9 +286,10 @@ def _select(
         choice, chosen = [pure] * len(choice), rolled[pure]
     fits = []
     for i, (target, picked) in enumerate(zip(plan.targets, choice, strict=True)):
-        family = families[i] if picked == "closed" else picked
-        shown = {families[i] if n == "closed" else n: float(table[n][i]) for n in reversed(names)}
-        fits.append(Fit(str(int(target)), family, shown, float(chosen[0, 0, i])))
+        shown = {called.get((n, i), n): float(table[n][i]) for n in reversed(names)}
+        fits.append(
+            Fit(str(int(target)), called.get((picked, i), picked), shown, float(chosen[0, 0, i]))
+        )
     return choice, tuple(fits)
 
 

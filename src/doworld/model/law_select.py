@@ -16,10 +16,10 @@ CHEAPER = 1.01
 BETTER = 0.97
 """Share of the squared error that an exchange must leave at most."""
 
-SHORTLIST = 25
+SHORTLIST = 12
 """Terms that each forward step puts on the list of what may be exchanged."""
 
-SWEEPS = 3
+SWEEPS = 2
 
 
 def subsets(
