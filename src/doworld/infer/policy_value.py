@@ -140,12 +140,13 @@ class _Evaluation:
         for name in names:
             low, high = self._interval(found[name])
             low, high = self._opened(low, high)
+            least, most = self.problem.returns
             out.append(
                 Reading(
                     name=NAMES[name],
-                    estimate=float(found[name][0]),
-                    lower=low,
-                    upper=high,
+                    estimate=float(np.clip(found[name][0], least, most)),
+                    lower=float(np.clip(low, least, most)),
+                    upper=float(np.clip(high, least, most)),
                     holds=holds,
                 )
             )
