@@ -277,11 +277,13 @@ class _Evaluation:
         )
 
     def _middle(self, readings: Sequence[Reading]) -> float:
-        """The estimate to show inside a bound: the weighed one, kept inside."""
+        """The estimate to show inside a bound: weighed where enough is left, else by table."""
         by_name = {r.name: r for r in readings}
-        own = by_name[NAMES["dr" if self.problem.horizon == 1 else "wdr"]].estimate
+        own = by_name[NAMES["dr" if self.problem.horizon == 1 else "wdr"]]
+        if self.effective < FEWEST:
+            own = by_name.get(TABLE, own)
         bound = by_name[HIDDEN]
-        return float(np.clip(own or 0.0, bound.lower or 0.0, bound.upper or 0.0))
+        return float(np.clip(own.estimate or 0.0, bound.lower or 0.0, bound.upper or 0.0))
 
     def _reward(self) -> str:
         from doworld.data import Role
