@@ -10,6 +10,7 @@ from jaxtyping import Float
 from doworld._core.errors import QueryError
 from doworld.identify.estimand import (
     At,
+    Constant,
     Difference,
     Expression,
     Mean,
@@ -114,6 +115,11 @@ def _(e: Probability, world: _World) -> Table:
     joint = Table(tuple(n for n in law.nodes if n in wanted), law.values.sum(gone))
     over = tuple(joint.nodes.index(n) for n in e.of)
     return Table(joint.nodes, _ratio(joint.values, joint.values.sum(over, keepdims=True)))
+
+
+@_value.register
+def _(e: Constant, world: _World) -> Table:
+    return Table((), np.array(float(e.value)))
 
 
 @_value.register
