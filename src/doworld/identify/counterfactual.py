@@ -124,15 +124,7 @@ class _Problem:
             for node, value in event.potential.under:
                 if node not in self.graph.position:
                     raise UnknownNameError("node", node, map(str, self.graph.nodes))
-                if isinstance(value, Potential):
-                    symbol = self.symbol(value.node)
-                    self.fresh.append(symbol)
-                    waiting.append(Event(value, symbol))
-                    self.steps.append(
-                        f"{label(node)} is set to {value}: sum over its value {label(symbol)}."
-                    )
-                    value = symbol
-                settings[node] = value
+                settings[node] = self.settled(node, value, waiting)
             node = event.potential.node
             if node not in self.graph.position:
                 raise UnknownNameError("node", node, map(str, self.graph.nodes))
@@ -141,6 +133,16 @@ class _Problem:
                 continue
             out.append(_Plain(node, self.smallest(node, settings), event.value))
         return out
+
+    def settled(self, node: Node, value: "Symbol | Potential", waiting: list[Event]) -> Symbol:
+        """The symbol of a value; a nested one becomes an event of its own, to be summed over."""
+        if not isinstance(value, Potential):
+            return value
+        symbol = self.symbol(value.node)
+        self.fresh.append(symbol)
+        waiting.append(Event(value, symbol))
+        self.steps.append(f"{label(node)} is set to {value}: sum over its value {label(symbol)}.")
+        return symbol
 
     def symbol(self, node: Node) -> Symbol:
         """A symbol for a value of ``node`` that nobody uses yet."""
