@@ -66,11 +66,14 @@ def counterfactual_of(
     >>> str(treated.estimand)
     '[Σ_z P(z, x) P(y | z, x*)] / P(x)'
     """
-    problem = _Problem(graph)
+    problem, events = _Problem(graph), tuple(events)
+    if not events:
+        raise QueryError("no event is asked about. Name at least one.")
     asked = problem.plain(events)
     seen = problem.plain(given)
-    if not asked:
-        raise QueryError("no event is asked about. Name at least one.")
+    if problem.impossible or not asked:
+        certain = Constant(0.0 if problem.impossible else 1.0)
+        return Identified(Estimand(certain, Way.COUNTERFACTUAL), ("A value is what it is set to.",))
     steps = problem.steps
     found = problem.factored(asked, seen)
     if isinstance(found, NotIdentified):

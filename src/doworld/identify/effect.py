@@ -16,6 +16,12 @@ from doworld.identify.adjustment import (
 from doworld.identify.effects import effect_of, given_effect_of, words
 from doworld.identify.facts import Facts, feedback, silent
 from doworld.identify.instruments import front_door, front_door_formula, instruments
+from doworld.identify.mediation import (
+    controlled_direct,
+    natural_direct,
+    natural_indirect,
+    on_the_treated,
+)
 from doworld.identify.mixed import mixed_worlds, open_between
 from doworld.identify.verdict import (
     Bounded,
@@ -39,9 +45,9 @@ MOST_WORLDS = 64
 def effect_verdict(graph: CausalGraph, schema: Schema, query: Effect, facts: Facts) -> Verdict:
     """By what the log gives an effect, if at all; the formula is of P(outcome | do(treatment)).
 
-    ``att`` takes the same adjustment set with P(z | treated). Mediation and other questions across
-    worlds are identified by ``counterfactual_of``. With open edges a verdict must hold, with one
-    and the same formula, in every graph that they allow. Raises ``UnknownNameError`` and
+    ``att`` takes the same adjustment set with P(z | treated), or a formula of its own; ``nde``,
+    ``nie`` and ``cde`` have formulas of a difference of means. With open edges a verdict must hold,
+    with one and the same formula, in every graph that they allow. Raises ``UnknownNameError`` and
     ``QueryError`` for a malformed question.
     """
     x, y = nodes_of(graph, schema, query)
@@ -108,10 +114,39 @@ def _in_world(
             "Assume that the treatment never harms, or log units under both treatments.",
             Cause.WORLDS,
         )
+    verdict = verdict or _across(world, query, x, y)
     verdict = verdict or _by_set(world, x, y) or effect_of(world, [x], [y])
     if isinstance(verdict, Identified):
         return verdict
     return _bound(world, schema, query, x, y, verdict)
+
+
+def _across(
+    world: MixedGraph, query: Effect, x: Node, y: Node
+) -> Identified | NotIdentified | None:
+    """Questions that compare worlds; None where what is done in one world answers."""
+    across = {"nde": natural_direct, "nie": natural_indirect, "cde": controlled_direct}
+    if query.estimand in across:
+        if not query.mediator:
+            raise QueryError(
+                f"{query.estimand} asks past or through a mediator, and none is named. Give "
+                "mediator=."
+            )
+        between = [_between(world, n, x, y) for n in query.mediator]
+        return across[query.estimand](world, x, y, between)
+    if query.estimand == "att" and adjustment_set(world, x, y) is None:
+        return on_the_treated(world, x, y)
+    return None
+
+
+def _between(world: MixedGraph, name: str, x: Node, y: Node) -> Node:
+    """A mediator as a node: over time the latest that the treatment can have moved."""
+    if not isinstance(y, tuple):
+        return name
+    below, above = world.descendants([x]), world.ancestors([y])
+    rows = [n for n in world.nodes if isinstance(n, tuple) and n[0] == name]
+    within = [n for n in rows if n in below and n in above]
+    return min(within or rows, key=lambda n: n[1])
 
 
 def _by_set(world: MixedGraph, x: Node, y: Node) -> Identified | None:
