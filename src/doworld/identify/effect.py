@@ -5,7 +5,7 @@ from itertools import islice
 
 from doworld._core.errors import QueryError
 from doworld.data import Schema
-from doworld.graph import CausalGraph, MixedGraph
+from doworld.graph import CausalGraph, Mark, MixedGraph
 from doworld.identify.adjustment import (
     adjusted,
     adjustment_set,
@@ -22,7 +22,7 @@ from doworld.identify.mediation import (
     natural_indirect,
     on_the_treated,
 )
-from doworld.identify.mixed import mixed_worlds, open_between
+from doworld.identify.mixed import may_act, mixed_worlds, open_between, world_count
 from doworld.identify.verdict import (
     Bounded,
     Cause,
@@ -38,7 +38,7 @@ from doworld.query import Effect
 __all__ = ["effect_verdict", "nodes_of"]
 
 Node = Hashable
-MOST_WORLDS = 64
+MOST_WORLDS = 27
 """Graphs that open edges may stand for, beyond which the gate refuses instead of looking."""
 
 
@@ -52,10 +52,7 @@ def effect_verdict(graph: CausalGraph, schema: Schema, query: Effect, facts: Fac
     """
     x, y = nodes_of(graph, schema, query)
     names = (query.treatment, query.outcome)
-    worlds = list(islice(mixed_worlds(graph, (x, y)), MOST_WORLDS + 1))
     doubt = open_between(graph, (x, y))
-    if len(worlds) > MOST_WORLDS:
-        return _vague(doubt, f"They allow more than {MOST_WORLDS} graphs.")
     refused = silent(graph, [query.treatment], facts)
     if refused is not None:
         return refused
@@ -66,10 +63,22 @@ def effect_verdict(graph: CausalGraph, schema: Schema, query: Effect, facts: Fac
             "Log more often, so that causes come in earlier rows, or set one of these at random.",
             Cause.FEEDBACK,
         )
+    if world_count(graph, (x, y)) > MOST_WORLDS:
+        return _vague(doubt, f"They allow more than {MOST_WORLDS} graphs.")
+    worlds = list(mixed_worlds(graph, (x, y), within=_concerned(graph, query)))
     verdicts = [_in_world(w, schema, query, x, y) for w in worlds]
     if len(worlds) == 1:
         return verdicts[0]
     return _agreed(worlds, verdicts, query, x, y) or _vague(doubt, "")
+
+
+def _concerned(graph: CausalGraph, query: Effect) -> frozenset[str]:
+    """The variables that may bear on the effect: ancestors, and what shares a cause with them."""
+    asked = (query.treatment, query.outcome, *query.given, *query.mediator, *(query.adjust or ()))
+    above = may_act(graph, asked)
+    both = [{e.source, e.target} for e in graph.links if e.mark is Mark.BIDIRECTED]
+    near = {str(n) for pair in both if pair & above for n in pair}
+    return frozenset(str(n) for n in above) | near
 
 
 def nodes_of(graph: CausalGraph, schema: Schema, query: Effect) -> tuple[Node, Node]:
@@ -245,7 +254,8 @@ def _vague(doubt: Sequence, more: str) -> NotIdentified:
     pair = (edge.source, edge.target)
     rest = f" (and {len(doubt) - 1} more open edges)" if len(doubt) > 1 else ""
     return NotIdentified(
-        f"The effect depends on how {edge}{rest} points, which the data do not say. {more}".strip(),
+        f"The data do not say whether {edge}{rest} is cause, effect or common cause, and the "
+        f"effect depends on it. {more}".strip(),
         f"Give prior knowledge (Prior(required=({pair!r},)) or its reverse), or log rows in "
         f"which {pair[0]} is set at random, and learn again.",
         Cause.CUT if more else Cause.OPEN_EDGE,

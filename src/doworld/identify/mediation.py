@@ -7,7 +7,7 @@ from doworld.graph import MixedGraph
 from doworld.identify.counterfactual import Event, Potential, counterfactual_of
 from doworld.identify.effects import checked
 from doworld.identify.estimand import Constant, Difference, Expression, Mean, label
-from doworld.identify.verdict import Identified, NotIdentified
+from doworld.identify.verdict import Estimand, Identified, NotIdentified, Way
 
 __all__ = ["controlled_direct", "natural_direct", "natural_indirect", "on_the_treated"]
 
@@ -102,17 +102,13 @@ def _difference(
 ) -> Identified | NotIdentified:
     means: list[Expression] = []
     steps: tuple[str, ...] = ()
-    arbitrary: tuple[Node, ...] = ()
+    arbitrary: dict[Node, None] = {}
     for world in worlds:
         verdict = counterfactual_of(graph, [Event(world, outcome)], given)
-        if isinstance(verdict, NotIdentified):
-            return replace(verdict, steps=(*steps, f"{world}:", *verdict.steps))
-        means.append(Mean(outcome, verdict.estimand.expression or Constant(0.0)))
         steps += (f"{world}:", *verdict.steps)
-        arbitrary += verdict.estimand.arbitrary
-    estimand = replace(
-        verdict.estimand,
-        expression=Difference(means[0], means[1]),
-        arbitrary=tuple(dict.fromkeys(arbitrary)),
-    )
-    return Identified(estimand, steps)
+        if isinstance(verdict, NotIdentified):
+            return replace(verdict, steps=steps)
+        means.append(Mean(outcome, verdict.estimand.expression or Constant(0.0)))
+        arbitrary.update(dict.fromkeys(verdict.estimand.arbitrary))
+    formula = Difference(means[0], means[1])
+    return Identified(Estimand(formula, Way.COUNTERFACTUAL, arbitrary=tuple(arbitrary)), steps)
