@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["figure"]
 
 TONES = {"good": GREEN, "warn": AMBER, "bad": "#b42318"}
-ROW, WIDE, PALE = 34, 110, "#c3c9d1"
+ROW, WIDE, PALE = 34, 88, "#c3c9d1"
 
 
 def figure(answer: "Answer", details: "PolicyValueDetails") -> "Figure":
