@@ -14,7 +14,8 @@ from doworld.infer.reach import Reach
 from doworld.infer.replay import replay
 from doworld.infer.setup import targets_of
 from doworld.model.world import WorldModel
-from doworld.query import Counterfactual, Intervention, Population, Rows
+from doworld.query import Intervention, Population, Rows
+from doworld.query.given import past
 
 __all__ = ["nested"]
 
@@ -41,8 +42,7 @@ def nested(
     ``QueryError`` for a malformed question.
     """
     targets, reach = targets_of(model.schema, target), Reach.of(model)
-    past = Counterfactual(episode=episode, interventions=()).episode  # type: ignore[arg-type]
-    episodes = episodes_of(model, past, targets, reach)
+    episodes = episodes_of(model, past(episode), targets, reach)
     every = [arrays(model.schema, done, episodes.count) for done in (inner, outer)]
     nothing = arrays(model.schema, (), episodes.count)
     window, worlds = episodes.worlds([every[0], nothing, every[1], nothing])
