@@ -15,10 +15,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from jaxtyping import Float
 
-from doworld.infer.interventions import Done
 from doworld.infer.reach import Reach
 from doworld.mechanisms import LinearBank
 from doworld.model.world import WorldModel
+from doworld.query.done import Done
 
 __all__ = ["Linear", "linear_of"]
 
@@ -60,6 +60,8 @@ class Linear:
 
         A value at its bound is censored: the noise behind it is not known exactly.
         """
+        if done.policies:
+            return False
         moved = self._moved(done, targets)
         if any(i not in self.laws for i in moved if not done.cut[0, i]):
             return False

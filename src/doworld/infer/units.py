@@ -6,13 +6,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from doworld._core.errors import QueryError
 from doworld.data import Episode, Trajectories
-from doworld.infer.interventions import arrays
 from doworld.infer.population import altered, episodes_of
 from doworld.infer.reach import Reach
 from doworld.infer.setup import targets_of
 from doworld.model.world import WorldModel
 from doworld.query import Intervention
+from doworld.query.done import arrays
 from doworld.query.given import past
 
 __all__ = ["units"]
@@ -38,5 +39,10 @@ def units(
     known = isinstance(episodes, Trajectories | Episode)
     given = episodes_of(model, episodes if known else past(episodes), targets, reach)
     done = arrays(model.schema, interventions, given.count)
+    if done.policies:
+        raise QueryError(
+            "a policy cannot be followed in many episodes at once yet. Ask about one of them, "
+            "log[3], at a time."
+        )
     values = altered(given, [done], seed)[0]
     return {model.schema.names[t]: values[..., n] for n, t in enumerate(targets)}
