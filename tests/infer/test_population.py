@@ -1,5 +1,7 @@
 """Many episodes in one call, several worlds in one call, nested worlds."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -124,7 +126,7 @@ def test_units_are_the_numbers_of_an_answer(table):
 
 
 def test_the_linear_short_cut_says_what_the_replay_says(table, monkeypatch):
-    import doworld.infer.counterfactual as module
+    module = importlib.import_module("doworld.infer.counterfactual")
 
     fact = {"Z": 1.0, "X": 2.3, "Y": 7.5, "S": 0.0}
     done = [Shift("Z", 0.5), Set("X", 1.0)]
