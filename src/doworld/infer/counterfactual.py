@@ -19,6 +19,7 @@ from doworld.infer.replay import complete, replay
 from doworld.infer.setup import ASSUMED, Setup, targets_of
 from doworld.infer.support import support
 from doworld.mechanisms import StochasticBank
+from doworld.model.doubt import doubtful
 from doworld.model.dynamics import World
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Counterfactual
@@ -44,6 +45,7 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
 
     Raises ``UnknownNameError``, ``SchemaError`` or ``QueryError`` for a malformed question.
     """
+    model = doubtful(model)
     refused = refusal(
         model, query, [model.schema.names[t] for t in targets_of(model.schema, query.target)]
     )
