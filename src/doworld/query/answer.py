@@ -3,16 +3,20 @@
 import json
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from doworld._core.errors import QueryError, UnknownNameError
-from doworld.query.details import Details
+from doworld.query.blame_details import BlameDetails
 from doworld.query.queries import Query
+from doworld.query.worlds_details import Worlds
 
-__all__ = ["Answer", "Series", "Status", "Why"]
+__all__ = ["Answer", "Details", "Series", "Status", "Why"]
+
+Details = Annotated[BlameDetails | Worlds, Field(discriminator="kind")]
+"""The kinds of details, told apart by ``kind``."""
 
 
 class Status(StrEnum):
