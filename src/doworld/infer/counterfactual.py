@@ -6,7 +6,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from doworld.infer.bounds import ambiguous, bounded, forced
+from doworld.infer.bounds import ambiguous, bounded
 from doworld.infer.compose import assemble, refusal, why_of
 from doworld.infer.engine import PATHS, Draws, key_of
 from doworld.infer.fact import Fact, Otherwise, fact_of
@@ -146,7 +146,6 @@ def _answer(
     when = np.flatnonzero(world.reached.any(1))
     begin = when[0] if len(when) else 0
     ahead = np.maximum(np.arange(len(setup.logged)) - begin, 1)
-    vague = ambiguous(setup, world.reached, stochastic(model), _changed(world, out))
     why = why_of(setup, query, draws, found)
     why = why.model_copy(
         update={
@@ -163,17 +162,11 @@ def _answer(
         }
     )
     answer = assemble(setup, query, draws, found, ahead=ahead, why=why, narrowest=1.0)
+    levels = [i for i in stochastic(model) if model.schema.variables[i].levels]
+    vague = ambiguous(setup, world.reached, levels, _changed(world, out))
     if not vague[:, targets].any():
         return answer
-    others, anew = forced(world.world, vague[fact.first :], stochastic(model), model)
-    more = replay(
-        model.dynamics, fact.window, rows, others, anew=anew, key=jax.random.fold_in(key, 3)
-    )
-    spread = np.concatenate(
-        [world.values(rows, more[:, :, a], out[:, :, 0]) for a in range(len(anew))], 1
-    )
-    names = [model.schema.names[i] for i in stochastic(model) if vague[:, i].any()]
-    return bounded(answer, setup, np.concatenate([values, spread], 1), vague, names)
+    return bounded(answer, world, rows, out, values, vague, jax.random.fold_in(key, 3))
 
 
 def _changed(world: Otherwise, out: np.ndarray) -> np.ndarray:
