@@ -175,11 +175,14 @@ def _open(log: Trajectories, graph: CausalGraph, question: Asked) -> Route | Non
         replace(known, links=(*known.links, *loose)), log.schema, plain, NOTHING
     )
     if not isinstance(verdict, Identified):
-        raise UnanswerableError(verdict.reason, verdict.fix)
+        raise UnanswerableError(
+            verdict.reason, f"{verdict.fix} Or take responsibility for a set (adjust=…)."
+        )
     chosen = verdict.estimand.adjustment
     if chosen is None or query.mediator:
         return None
-    nodes = tuple((n, 0) if isinstance(n, str) else (n[0], n[1] - lag) for n in chosen)
+    rows = [n if isinstance(n, tuple) else (str(n), lag) for n in chosen]
+    nodes = tuple((str(n), int(k) - lag) for n, k in rows)
     return Route(
         "adjustment", adjust=nodes, words=f"Compared at equal {named(nodes)}. {verdict.steps[-1]}"
     )

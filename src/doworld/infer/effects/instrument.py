@@ -177,7 +177,7 @@ def _refuted(case: Case, nodes) -> tuple[Refutation, ...]:
     for name, control in case.controls().items():
         if name in {n for n, _ in (*nodes, *case.route.adjust)}:
             continue
-        z = column(case.log, *nodes[0], control.at)
+        z = column(case.log, nodes[0][0], nodes[0][1], control.at)
         seen = ~np.isnan(z)
         part = control.part(seen)
         fit = least_squares(part.outcome, z[seen], part.covariates)

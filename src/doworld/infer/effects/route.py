@@ -87,7 +87,7 @@ def _adjustment(paths: Paths, extra: set[Node]) -> set[Node] | None:
     for candidate in (best, parents, best | parents, above):
         nodes = (candidate | extra) - forbidden
         if test.apart([treatment], [outcome], nodes):
-            return nodes
+            return set(nodes)
     return None
 
 
