@@ -27,10 +27,10 @@ def ambiguous(
     """Where the altered world is not determined by the recovered noise.
 
     A level is open as soon as one of its causes changed or is itself open: many noises explain the
-    logged level, and they part ways under other causes. What has an open cause is open too; what is
-    set is not.
+    logged level, and they part ways under other causes. What has an open cause is open too, also
+    where a policy reads it; what is set is not.
     """
-    acts, cut = setup.reach.acts, setup.done.cut
+    acts, cut = setup.reach.acts, setup.done.held
     level = np.isin(np.arange(reached.shape[1]), levels)
     out = np.zeros_like(reached)
     for t in range(len(out)):
@@ -56,6 +56,8 @@ def bounded(
     Levels get bounds on the probability of each (``level_bounds``), numbers downstream the ends of
     what they can have been (``envelope``); both hold under every member of the ensemble.
     """
+    if (open_rows & world.setup.done.followed).any():
+        return _unbounded(answer, world, open_rows)
     model, schema = world.fact.model, world.fact.model.schema
     levels = np.array([v.levels for v in schema.variables])
     drawn = (np.ptp(values, 1) > 1e-5 * model.scale).any(0) & ~open_rows
@@ -88,6 +90,26 @@ def bounded(
     )
     update = {"series": tuple(series), "why": why, "status": Status.BOUNDED}
     return answer.model_copy(update=update)
+
+
+def _unbounded(answer: Answer, world: Otherwise, open_rows: np.ndarray) -> Answer:
+    """No interval where a policy reacts to what cannot be known; the estimate is labelled."""
+    lost = dict.fromkeys(("lower", "upper", "half_lower", "half_upper"))
+    series = tuple(
+        s.model_copy(update=lost) if open_rows[:, i].any() else _pinned(s)
+        for s, i in zip(answer.series, world.setup.targets, strict=True)
+    )
+    names = ", ".join(
+        s.variable
+        for s, i in zip(answer.series, world.setup.targets, strict=True)
+        if open_rows[:, i].any()
+    )
+    note = (
+        f"No bound is known for {names}: the policy reacts to levels that this episode does not "
+        "determine. The estimate assumes Gumbel-max mechanisms (Oberst & Sontag 2019)."
+    )
+    why = answer.why.model_copy(update={"warnings": (*answer.why.warnings, note)})
+    return answer.model_copy(update={"series": series, "why": why, "status": Status.BOUNDED})
 
 
 def _whole(window: np.ndarray, rows: np.ndarray, model) -> np.ndarray:

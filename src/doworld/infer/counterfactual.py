@@ -9,12 +9,13 @@ import numpy as np
 from doworld.infer.bounds import ambiguous, bounded
 from doworld.infer.compose import assemble, refusal, why_of
 from doworld.infer.engine import PATHS, Draws, key_of
-from doworld.infer.fact import Fact, Otherwise, fact_of
+from doworld.infer.fact import Fact, Otherwise, fact_of, luck_of
 from doworld.infer.reach import Reach
 from doworld.infer.replay import complete, replay, stacked
 from doworld.infer.setup import ASSUMED, targets_of
 from doworld.infer.support import support
 from doworld.mechanisms import StochasticBank
+from doworld.model.doubt import doubtful
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Counterfactual, Population, Status
 from doworld.query.words import phrase
@@ -41,6 +42,7 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
 
     Raises ``UnknownNameError``, ``SchemaError`` or ``QueryError`` for a malformed question.
     """
+    model = doubtful(model)
     targets = targets_of(model.schema, query.target)
     reach = Reach.of(model)
     past = query.episode
@@ -48,14 +50,16 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
         from doworld.infer.population import population
 
         return population(model, query, targets, reach, seed=seed)
-    fact = fact_of(model, past, targets, reach)
+    fact = fact_of(model, past, targets, reach, seed=seed)
     worlds = [fact.otherwise(done, name) for name, done in query.worlds.items()]
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
     key = key_of(seed)
     rows = _completed(fact, worlds, query.samples, key)
     every = stacked([fact.world, *(w.world for w in worlds)])
-    out = replay(model.dynamics, fact.window, rows, every, key=jax.random.fold_in(key, 2))
+    luck = luck_of(fact, every, rows.shape[1])
+    own = jax.random.fold_in(key, 2)
+    out = replay(model.dynamics, fact.window, rows, every, luck=luck, key=own)
     answers = [
         _answer(fact, each, asked, rows, out[:, :, [0, n]], key)
         for n, (each, asked) in enumerate(zip(worlds, singles(query), strict=True), 1)
@@ -103,6 +107,7 @@ def _completed(fact: Fact, worlds: Sequence[Otherwise], samples: int, key) -> np
     noisy = [i for i in stochastic(fact.model) if i in relevant]
     reached = np.any([w.reached for w in worlds], 0)
     drawn = fact.missing[:, relevant].any() or reached[:, noisy].any()
+    drawn = drawn or any(w.setup.done.chance for w in worlds)
     return complete(
         fact.model.dynamics,
         fact.window,

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from doworld.infer.fact import Otherwise
+from doworld.infer.fact import Otherwise, luck_of
 from doworld.infer.level_bounds import LevelBounds
 from doworld.infer.replay import replay
 from doworld.mechanisms import LinearBank
@@ -64,7 +64,8 @@ def _courses(world: Otherwise, rows, factual, cells, possible, key) -> Envelope:
     at = np.minimum(np.arange(bucket(len(courses))), len(courses) - 1)
     many = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(at), *leaf.shape)), base)
     many: World = replace(many, gain=jnp.asarray(gain[at]), offset=jnp.asarray(offset[at]))
-    out = replay(fact.model.dynamics, fact.window, rows[:, :8], many, key=key)
+    luck = luck_of(fact, many, rows[:, :8].shape[1])
+    out = replay(fact.model.dynamics, fact.window, rows[:, :8], many, luck=luck, key=key)
     each = [world.values(rows[:, :8], out[:, :, n], factual[:, :8]) for n in range(len(courses))]
     every = np.stack(each)
     return Envelope(every.min((0, 1, 2)), every.max((0, 1, 2)))
