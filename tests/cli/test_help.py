@@ -22,6 +22,7 @@ COMMANDS = {
             "counterfactual",
             "effect",
             "plan",
+            "value",
             "data",
             "data summary",
             "data convert",
