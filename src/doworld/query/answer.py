@@ -3,19 +3,21 @@
 import json
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.query.blame_details import BlameDetails
+from doworld.query.effect_details import EffectDetails
 from doworld.query.queries import Query
+from doworld.query.worlds_details import Worlds
 
 __all__ = ["Answer", "Details", "Series", "Status", "Why"]
 
-Details = BlameDetails
-"""The kinds of details; a union told apart by ``kind`` once there are several."""
+Details = Annotated[BlameDetails | EffectDetails | Worlds, Field(discriminator="kind")]
+"""The kinds of details, told apart by ``kind``."""
 
 
 class Status(StrEnum):
@@ -78,6 +80,8 @@ class Why(BaseModel):
         support: whether the question stays inside the data, and what leaves it first.
         outside: the first row that is outside the data; None where all rows are inside.
         rows: transitions of the log that the model was learned from.
+        refutations: attempts to show that the answer is wrong, each a line that says whether it
+            passed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -91,6 +95,7 @@ class Why(BaseModel):
     outside: int | None = None
     rows: int = 0
     warnings: tuple[str, ...] = ()
+    refutations: tuple[str, ...] = ()
 
 
 class Answer(BaseModel):
