@@ -11,9 +11,9 @@ import time
 from collections import defaultdict
 
 import numpy as np
-from _table import Row, interval
 
 import doworld as dw
+from _table import Row, interval
 from doworld.query import Blame
 from doworld.worlds.planted import KINDS, Failure, Planted
 
@@ -24,52 +24,54 @@ NEIGHBOURS = 25
 
 
 def rows(options: argparse.Namespace) -> list[Row]:
-    failures = 3 if options.quick else 10
-    found: dict[str, dict[tuple[str, int], np.ndarray]] = defaultdict(dict)
-    bounded = asked = 0
-    for kind, make in KINDS.items():
-        for seed in range(options.seeds):
-            began = time.time()
-            world = make(seed)
-            episodes = round(TRANSITIONS / world.steps)
-            log = world.collect(episodes, world.steps, seed=100 + seed)
-            model = dw.learn(log, seed=seed)
-            planted = world.failures(failures, seed=200 + seed)
-            rivals = Rivals(world, log, seed)
-            off = defaultdict(list)
-            for failure in planted:
-                episode = failure.recording.log[0]
-                answer = dw.ask(model, Blame(episode=episode, success=world.goal), seed=seed)
-                asked += 1
-                bounded += answer.status == "bounded"
-                off["blame"].append(_off(_row_of(answer), failure))
-                for name, row in rivals.named(failure).items():
-                    off[name].append(_off(row, failure))
-            for name, distances in off.items():
-                found[name][kind, seed] = np.array(distances)
-            own = found["blame"][kind, seed]
-            print(
-                f"{kind} {seed}: exact {np.mean(own == 0):.0%}, within 1 {np.mean(own <= 1):.0%} "
-                f"of {len(own)} ({time.time() - began:.0f} s)",
-                flush=True,
-            )
-    return _table(found, asked, bounded, options.seeds)
+    failures = 3 if options.quick else 8
+    worlds = {
+        (kind, seed): world(kind, seed, failures) for kind in KINDS for seed in range(options.seeds)
+    }
+    return table(worlds, options.seeds)
 
 
-def _table(found, asked: int, bounded: int, seeds: int) -> list[Row]:
+def world(kind: str, seed: int, failures: int) -> dict[str, list[int]]:
+    """How far off each method was in fresh failures of one world; ``bounded`` counts answers."""
+    began = time.time()
+    truth = KINDS[kind](seed)
+    log = truth.collect(round(TRANSITIONS / truth.steps), truth.steps, seed=100 + seed)
+    model = dw.learn(log, seed=seed)
+    learned = time.time()
+    rivals = Rivals(truth, log, seed)
+    off: dict[str, list[int]] = defaultdict(list)
+    for failure in truth.failures(failures, seed=200 + seed):
+        episode = failure.recording.log[0]
+        answer = dw.ask(model, Blame(episode=episode, success=truth.goal), seed=seed)
+        off["bounded"].append(int(answer.status == "bounded"))
+        off["blame"].append(_off(_row_of(answer), failure))
+        for name, row in rivals.named(failure).items():
+            off[name].append(_off(row, failure))
+    own = np.array(off["blame"])
+    print(
+        f"{kind} {seed}: exact {np.mean(own == 0):.0%}, within 1 {np.mean(own <= 1):.0%} of "
+        f"{len(own)}; learned in {learned - began:.0f} s, asked in {time.time() - learned:.0f} s",
+        flush=True,
+    )
+    return off
+
+
+def table(worlds: dict[tuple[str, int], dict[str, list[int]]], seeds: int) -> list[Row]:
+    """The two rows, from what ``world`` found by kind and seed."""
+    asked = sum(len(off["blame"]) for off in worlds.values())
+    bounded = sum(sum(off["bounded"]) for off in worlds.values())
+    methods = [n for n in next(iter(worlds.values())) if n != "bounded"]
     out = []
     for what, most, mark in (("t* exact", 0, 0.90), ("t* within ±1", 1, 0.97)):
-        rates = {n: _rates(by, most, seeds) for n, by in found.items()}
-        mean, half = interval(rates["blame"])
-        by_kind = {
-            kind: np.concatenate([d for (k, _), d in found["blame"].items() if k == kind])
-            for kind in KINDS
-        }
-        beside = {n: f"{np.mean(r):.0%}" for n, r in rates.items() if n != "blame"}
-        beside |= {kind: f"{np.mean(d <= most):.0%}" for kind, d in by_kind.items()}
+        mean, half = interval(_rates(worlds, "blame", most, seeds))
+        others = [n for n in methods if n != "blame"]
+        beside = {n: f"{np.mean(_rates(worlds, n, most, seeds)):.0%}" for n in others}
+        for kind in KINDS:
+            own = [d for (k, _), off in worlds.items() if k == kind for d in off["blame"]]
+            beside[kind] = f"{np.mean(np.array(own) <= most):.0%}"
         out.append(
             Row(
-                what=f"Blame, planted fatal action, {asked} failures of {len(by_kind)} kinds of "
+                what=f"Blame, planted fatal action, {asked} failures of {len(KINDS)} kinds of "
                 f"worlds: {what}",
                 asked=f"≥ {mark:.0%}",
                 reached=f"{mean:.1%} ± {half:.1%} over seeds",
@@ -82,12 +84,10 @@ def _table(found, asked: int, bounded: int, seeds: int) -> list[Row]:
     return out
 
 
-def _rates(by: dict[tuple[str, int], np.ndarray], most: int, seeds: int) -> list[float]:
+def _rates(worlds: dict, method: str, most: int, seeds: int) -> list[float]:
     """The share of failures at most so far off, by seed."""
-    return [
-        float(np.mean(np.concatenate([d for (_, s), d in by.items() if s == seed]) <= most))
-        for seed in range(seeds)
-    ]
+    every = [(s, d) for (_, s), off in worlds.items() for d in off[method]]
+    return [float(np.mean([d <= most for s, d in every if s == seed])) for seed in range(seeds)]
 
 
 def _row_of(answer) -> int | None:

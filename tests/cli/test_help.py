@@ -21,6 +21,7 @@ COMMANDS = {
             "do",
             "counterfactual",
             "effect",
+            "blame",
             "plan",
             "data",
             "data summary",

@@ -25,7 +25,7 @@ from scipy.stats import norm
 
 from doworld.data import Kind, Policy, Role, Schema, Trajectories, Variable
 from doworld.graph import CausalGraph, Edge
-from doworld.query import Goal
+from doworld.query import Band, Goal
 from doworld.worlds.world import Recording, World
 
 __all__ = ["KINDS", "Barrier", "Chain", "Failure", "Latch", "Planted", "Swing"]
@@ -193,7 +193,7 @@ class Barrier(Planted):
         self.gain = rng.uniform(2.2, 2.6) * rng.choice([-1, 1])
         self.sigma = np.array([0.1, 0.1, 0.4, 0.4])
         self.limit = rng.uniform(1.0, 1.2)
-        self.goal = Goal(limit={"x1": (None, self.limit)})
+        self.goal = Goal(limit={"x1": Band(high=self.limit)})
         self.graph = self._graph()
 
     def _extra(self) -> tuple[Variable, ...]:
@@ -243,7 +243,7 @@ class Latch(Barrier):
 
     def __init__(self, *, seed: int = 0, bent: float = 0.0, steps: int = 24) -> None:
         super().__init__(seed=seed, bent=bent, steps=steps)
-        self.goal = Goal(keep={"lamp": (0.5, None)})
+        self.goal = Goal(keep={"lamp": Band(low=0.5)})
 
     def _extra(self):
         return (Variable("fuse", kind=Kind.BINARY), Variable("lamp"))
@@ -295,7 +295,7 @@ class Swing(Planted):
         self.order = (1, 0)
         self.damping = rng.uniform(1.5, 3.0)
         self.limit = rng.uniform(0.42, 0.48)
-        self.goal = Goal(limit={"theta": (None, self.limit)})
+        self.goal = Goal(limit={"theta": Band(high=self.limit)})
         pairs = (("theta", "theta"), ("omega", "theta"), ("theta", "omega"), ("omega", "omega"))
         self.graph = CausalGraph(
             self.schema.names, (*(Edge(a, b) for a, b in pairs), Edge("u", "omega"))
@@ -385,9 +385,7 @@ class Chain(Planted):
     def skilled(self, rng, row):
         """The right tool, one time of seven another that does nothing."""
         stage = np.minimum(row[:, 0].astype(int), self.WORKING - 1)
-        idle = [
-            next(t for t in range(4) if t not in (self.right[s], self.ruins[s])) for s in stage
-        ]
+        idle = [next(t for t in range(4) if t not in (self.right[s], self.ruins[s])) for s in stage]
         return np.where(rng.uniform(size=len(row)) < 1 / 7, idle, self.right[stage]).astype(float)
 
     def fatal(self, rng, row):
