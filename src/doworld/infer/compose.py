@@ -8,6 +8,7 @@ from jaxtyping import Float
 from doworld.data import Kind, Variable
 from doworld.identify import Bounded, Identified, NotIdentified
 from doworld.infer.engine import Draws
+from doworld.infer.extrapolation import extrapolated
 from doworld.infer.grounds import relied_on, verdict_of, weakest, worries
 from doworld.infer.setup import Setup
 from doworld.infer.support import OUTSIDE, Support, leaves_first, support
@@ -93,6 +94,9 @@ def why_of(
     assumed, warned = worries(model, causes, setup.names)
     edges = relied_on(model.graph, causes, setup.names)
     words, outside = _support_words(setup, draws, found)
+    lawful, blind = extrapolated(
+        model, found, relevant=setup.reach.ancestors(list(setup.targets)), first=setup.first
+    )
     if draws.diverged:
         warned.append(
             f"{draws.diverged:.0%} of the rollouts ran away and were cut off: "
@@ -103,13 +107,13 @@ def why_of(
     return Why(
         summary=summary_of(query),
         adjustment=" ".join(verdict.steps) if isinstance(verdict, Identified) else "",
-        assumptions=(*assumed, *setup.assumptions, *extra),
+        assumptions=(*assumed, *setup.assumptions, *extra, *lawful),
         edges=tuple(f"{e}, probability {e.probability:.2f}" for e in edges),
         weakest_edge=weakest(edges),
         support=words,
         outside=outside,
         rows=model.rows,
-        warnings=(*setup.warnings, *warned, *caveats),
+        warnings=(*setup.warnings, *warned, *caveats, *blind),
     )
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from doworld.infer.bounds import ambiguous, bounded, forced
+from doworld.infer.bounds import ambiguous, bounded
 from doworld.infer.compose import assemble, refusal, why_of
 from doworld.infer.engine import PATHS, Draws, key_of
-from doworld.infer.fact import Fact, Otherwise, fact_of
+from doworld.infer.fact import Fact, Otherwise, fact_of, luck_of
 from doworld.infer.reach import Reach
 from doworld.infer.replay import complete, replay, stacked
 from doworld.infer.setup import ASSUMED, targets_of
@@ -48,14 +48,16 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
         from doworld.infer.population import population
 
         return population(model, query, targets, reach, seed=seed)
-    fact = fact_of(model, past, targets, reach)
+    fact = fact_of(model, past, targets, reach, seed=seed)
     worlds = [fact.otherwise(done, name) for name, done in query.worlds.items()]
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
     key = key_of(seed)
     rows = _completed(fact, worlds, query.samples, key)
     every = stacked([fact.world, *(w.world for w in worlds)])
-    out = replay(model.dynamics, fact.window, rows, every, key=jax.random.fold_in(key, 2))
+    luck = luck_of(fact, every, rows.shape[1])
+    own = jax.random.fold_in(key, 2)
+    out = replay(model.dynamics, fact.window, rows, every, luck=luck, key=own)
     answers = [
         _answer(fact, each, asked, rows, out[:, :, [0, n]], key)
         for n, (each, asked) in enumerate(zip(worlds, singles(query), strict=True), 1)
@@ -103,6 +105,7 @@ def _completed(fact: Fact, worlds: Sequence[Otherwise], samples: int, key) -> np
     noisy = [i for i in stochastic(fact.model) if i in relevant]
     reached = np.any([w.reached for w in worlds], 0)
     drawn = fact.missing[:, relevant].any() or reached[:, noisy].any()
+    drawn = drawn or any(w.setup.done.chance for w in worlds)
     return complete(
         fact.model.dynamics,
         fact.window,
@@ -144,7 +147,6 @@ def _answer(
     when = np.flatnonzero(world.reached.any(1))
     begin = when[0] if len(when) else 0
     ahead = np.maximum(np.arange(len(setup.logged)) - begin, 1)
-    vague = ambiguous(setup, world.reached, stochastic(model), _changed(world, out))
     why = why_of(setup, query, draws, found)
     why = why.model_copy(
         update={
@@ -161,17 +163,11 @@ def _answer(
         }
     )
     answer = assemble(setup, query, draws, found, ahead=ahead, why=why, narrowest=1.0)
+    levels = [i for i in stochastic(model) if model.schema.variables[i].levels]
+    vague = ambiguous(setup, world.reached, levels, _changed(world, out))
     if not vague[:, targets].any():
         return answer
-    others, anew = forced(world.world, vague[fact.first :], stochastic(model), model)
-    more = replay(
-        model.dynamics, fact.window, rows, others, anew=anew, key=jax.random.fold_in(key, 3)
-    )
-    spread = np.concatenate(
-        [world.values(rows, more[:, :, a], out[:, :, 0]) for a in range(len(anew))], 1
-    )
-    names = [model.schema.names[i] for i in stochastic(model) if vague[:, i].any()]
-    return bounded(answer, setup, np.concatenate([values, spread], 1), vague, names)
+    return bounded(answer, world, rows, out, values, vague, jax.random.fold_in(key, 3))
 
 
 def _changed(world: Otherwise, out: np.ndarray) -> np.ndarray:

@@ -9,17 +9,19 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from doworld._core.errors import QueryError
-from doworld.data import Policy, Role
+from doworld.data import Policy, Role, Schema
+from doworld.infer.engine import LUCK
 from doworld.infer.history import Filled, fill, table
-from doworld.infer.interventions import Done, arrays, idle
+from doworld.infer.interventions import check_order, idle
 from doworld.infer.reach import Reach
 from doworld.infer.setup import Setup
 from doworld.model.dynamics import World
 from doworld.model.simulate import bucket
 from doworld.model.world import WorldModel
 from doworld.query import Intervention, Rows
+from doworld.query.done import Done, arrays
 
-__all__ = ["Fact", "Otherwise", "fact_of"]
+__all__ = ["Fact", "Otherwise", "fact_of", "luck_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +32,7 @@ class Fact:
         targets: the columns that are asked about.
         logged: rows 0…T in the variables' own units, NaN where missing.
         filled: the same without gaps.
+        seed: of what policies draw.
     """
 
     model: WorldModel
@@ -37,6 +40,13 @@ class Fact:
     targets: tuple[int, ...]
     logged: Float[np.ndarray, "rows variables"]
     filled: Filled
+    seed: int = 0
+
+    def luck(self, samples: int, policies: int) -> Float[np.ndarray, "samples rows p"]:
+        """What policies draw by: noise of their own, which no logged row tells of."""
+        shape = (samples, len(self.rows) + 1)
+        every = [np.random.default_rng([self.seed, LUCK, p]) for p in range(policies)]
+        return np.stack([r.random(shape, np.float32) for r in every], -1)
 
     @property
     def first(self) -> int:
@@ -93,34 +103,38 @@ class Fact:
         """The episode with ``interventions`` done; raises ``QueryError`` for one out of place."""
         schema, model = self.model.schema, self.model
         done = arrays(schema, interventions, self.count)
+        check_order(schema, done, self.reach)
+        reach = self.reach.following(done)
         window = self.before
         if len(window):
             window[0] = done.apply(self.filled.values[:1])[0]
         setup = Setup(
             model=model,
-            reach=self.reach,
+            reach=reach,
             targets=self.targets,
             first=0,
             last=self.count - 1,
             logged=self.logged,
             window=window,
+            before=self.filled.values[0],
             exogenous=self.filled.values,
             done=done,
             evidence=np.zeros(len(schema), bool),
             trust=np.ones(len(schema)),
-            assumptions=self.notes,
-            warnings=tuple(idle(schema, interventions, self.logged, self.reach, self.targets)),
+            assumptions=(*self.notes, *_drawn(schema, done)),
+            warnings=tuple(idle(schema, interventions, self.logged, reach, self.targets)),
         )
-        return Otherwise(self, name, tuple(interventions), setup, self.reached(done))
+        return Otherwise(self, name, tuple(interventions), setup, self.reached(done, reach))
 
-    def reached(self, done: Done) -> Bool[np.ndarray, "rows variables"]:
-        """Where an intervention that differs from the fact can have had an effect."""
-        differs = done.touched & ~np.isclose(
-            done.apply(self.logged), self.logged, rtol=1e-9, atol=0.0
-        )
+    def reached(self, done: Done, reach: Reach) -> Bool[np.ndarray, "rows variables"]:
+        """Where an intervention that differs from the fact can have had an effect.
+
+        Until a policy's choice first differs from the log, its world is the logged one.
+        """
+        differs = done.differs(self.logged)
         rows = np.arange(self.count)[:, None]
         first = np.where(differs.any(0), differs.argmax(0), np.inf)
-        return rows >= (first[:, None] + self.reach.delay).min(0)
+        return rows >= (first[:, None] + reach.delay).min(0)
 
     @cached_property
     def world(self) -> World:
@@ -138,6 +152,7 @@ class Fact:
             last=self.count - 1,
             logged=self.logged,
             window=window,
+            before=self.filled.values[0],
             exogenous=self.filled.values[self.first :],
             done=done,
             evidence=np.zeros(len(self.model.schema), bool),
@@ -223,14 +238,34 @@ class Otherwise:
         known = ~np.isnan(fact.logged[first:]) & ~self.reached[first:]
         values = np.where(known, fact.logged[first:], values)
         if first:
-            begin = done.apply(fact.filled.values[:1])
-            head = np.broadcast_to(begin, (*values.shape[:2], *begin.shape))
+            row = fact.filled.values[:1]
+            luck = fact.luck(values.shape[1] if done.chance else 1, max(len(done.policies), 1))
+            head = np.stack([done.apply(row, luck=u) for u in luck[:, :1]])
+            head = np.broadcast_to(head, (*values.shape[:2], *row.shape))
             values = np.concatenate([head, values], 2)
-        set_to = np.where(done.cut, done.offset, 0.0)
-        return np.where(done.cut, set_to, values)
+        return np.where(done.held, done.offset, values)
 
 
-def fact_of(model: WorldModel, given: Rows, targets: tuple[int, ...], reach: Reach) -> Fact:
+def luck_of(fact: Fact, worlds: World, samples: int) -> Float[np.ndarray, "samples rows p"] | None:
+    """What the policies of ``worlds`` draw by, the same in all of them; None without policies."""
+    if worlds.followed is None:
+        return None
+    return fact.luck(samples, worlds.followed.on.shape[-1])
+
+
+def _drawn(schema: Schema, done: Done) -> list[str]:
+    names = [schema.names[int(p.variable)] for p in done.policies if (p.drawn > 0).any()]
+    if not names:
+        return []
+    return [
+        f"The policy of {', '.join(names)} draws what it does: its noise is its own, none of this "
+        "episode's, so the answer is spread over its draws."
+    ]
+
+
+def fact_of(
+    model: WorldModel, given: Rows, targets: tuple[int, ...], reach: Reach, *, seed: int = 0
+) -> Fact:
     """The episode of a question; raises ``QueryError`` where it holds no transition."""
     logged = table(model.schema, given)
     if model.schema.static and len(logged) > 1:
@@ -242,4 +277,4 @@ def fact_of(model: WorldModel, given: Rows, targets: tuple[int, ...], reach: Rea
         raise QueryError(
             "the episode has one row and so no transition. Give at least two consecutive rows."
         )
-    return Fact(model, reach, targets, logged, fill(logged, model.typical))
+    return Fact(model, reach, targets, logged, fill(logged, model.typical), seed)

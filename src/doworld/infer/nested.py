@@ -6,15 +6,16 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from doworld._core.errors import QueryError
 from doworld.data import Trajectories
 from doworld.infer.engine import key_of
-from doworld.infer.interventions import arrays
 from doworld.infer.population import episodes_of
 from doworld.infer.reach import Reach
 from doworld.infer.replay import replay
 from doworld.infer.setup import targets_of
 from doworld.model.world import WorldModel
 from doworld.query import Counterfactual, Intervention, Population, Rows
+from doworld.query.done import arrays
 
 __all__ = ["nested"]
 
@@ -44,6 +45,8 @@ def nested(
     past = Counterfactual(episode=episode, interventions=()).episode  # type: ignore[arg-type]
     episodes = episodes_of(model, past, targets, reach)
     every = [arrays(model.schema, done, episodes.count) for done in (inner, outer)]
+    if any(done.policies for done in every):
+        raise QueryError("a policy cannot be followed in a mediation. Use Set, Shift or Scale.")
     nothing = arrays(model.schema, (), episodes.count)
     window, worlds = episodes.worlds([every[0], nothing, every[1], nothing])
     held = np.zeros((4, len(model.schema)), bool)

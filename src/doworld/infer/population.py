@@ -14,7 +14,6 @@ from doworld.data import Kind, Role
 from doworld.infer.compose import why_of
 from doworld.infer.engine import Draws, key_of
 from doworld.infer.history import fill, table
-from doworld.infer.interventions import Done, arrays
 from doworld.infer.reach import Reach
 from doworld.infer.replay import replay
 from doworld.infer.setup import Setup
@@ -24,6 +23,7 @@ from doworld.model.dynamics import World
 from doworld.model.simulate import bucket
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Counterfactual, Population, Rows, Series, Status
+from doworld.query.done import Done, arrays
 from doworld.query.words import phrase
 from doworld.query.worlds_details import Alternative, Path, Worlds
 
@@ -104,14 +104,11 @@ class Episodes:
             if window.shape[2]:
                 window[w, :, 0] = done.gain[0] * self.values[:, 0] + done.offset[0]
         shape = exogenous.shape
-        leaves = (
-            model.scaled(window),
-            exogenous,
-            np.broadcast_to(gain[:, None], shape),
-            np.broadcast_to(offset[:, None], shape),
-        )
-        return jnp.asarray(model.scaled(self.before), jnp.float32), World(
-            *(jnp.asarray(leaf, jnp.float32) for leaf in leaves)
+        return _single(model.scaled(self.before)), World(
+            window=_single(model.scaled(window)),
+            exogenous=_single(exogenous),
+            gain=_single(np.broadcast_to(gain[:, None], shape)),
+            offset=_single(np.broadcast_to(offset[:, None], shape)),
         )
 
     def part(self, units: np.ndarray, targets: Sequence[int]) -> "Episodes":
@@ -144,6 +141,10 @@ class Episodes:
         cut, offset = done.cut[:, targets], done.offset[:, targets]
         values = np.where(cut, offset, values)
         return np.where(self.inside[..., None], values, np.nan)
+
+
+def _single(array: np.ndarray) -> Array:
+    return jnp.asarray(array, jnp.float32)
 
 
 def episodes_of(
@@ -216,6 +217,11 @@ def population(
 
     episodes = episodes_of(model, query.episode, targets, reach)
     every = [arrays(model.schema, done, episodes.count) for done in query.worlds.values()]
+    if any(done.policies for done in every):
+        raise QueryError(
+            "a policy cannot be followed in many episodes at once yet. Ask about one of them, "
+            "log[3], at a time."
+        )
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
     moved, looked = _moved(episodes, every, seed)
@@ -294,6 +300,7 @@ def _setup(episodes: Episodes, done: Done) -> Setup:
         last=episodes.count - 1,
         logged=episodes.logged[0],
         window=episodes.before[0],
+        before=episodes.values[0, 0],
         exogenous=episodes.values[0],
         done=done,
         evidence=np.zeros(size, bool),

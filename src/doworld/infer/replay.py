@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from doworld.infer.engine import MOST, repeated, settled
 from doworld.mechanisms import StochasticBank
-from doworld.model.dynamics import Dynamics, Noise, World, abduct, rollout
+from doworld.model.dynamics import Dynamics, Followed, Noise, World, abduct, rollout
 from doworld.model.simulate import bucket, simulate
 
 __all__ = ["complete", "replay", "stacked"]
@@ -24,11 +24,12 @@ def _replay(
     worlds: World,
     anew: Bool[Array, "worlds steps variables"],
     through: Bool[Array, "nested variables"],
+    luck: Float[Array, "units rows p"] | None,
     *,
     key: PRNGKeyArray,
     shared: bool,
 ) -> Float[Array, "members units worlds steps variables"]:
-    def one(banks, window, own, worlds, number, member):
+    def one(banks, window, own, worlds, fortune, number, member):
         posterior_key, fresh_key = jax.random.split(jax.random.fold_in(key, number))
         # a member's posterior draws are its own, fresh draws are shared by all members
         recovered = abduct(dynamics, banks, window, own, jax.random.fold_in(posterior_key, member))
@@ -36,6 +37,8 @@ def _replay(
 
         def world(which, redrawn):
             noise = _mixed(banks, recovered, fresh, redrawn)
+            if which.followed is not None and fortune is not None:
+                which = replace(which, followed=replace(which.followed, luck=fortune))
             return rollout(dynamics, banks, which, noise)
 
         def nested(which, redrawn, held):
@@ -52,8 +55,10 @@ def _replay(
     def member(inputs):
         banks, own, number = inputs
         each = jnp.arange(own.shape[0])
-        axes = (None, None, 0, None, 0, None) if shared else (None, 0, 0, 1, 0, None)
-        return jax.vmap(one, in_axes=axes)(banks, window, own, worlds, each, number)
+        drawn = None if luck is None else 0
+        axes = (None, None, 0, None) if shared else (None, 0, 0, 1)
+        every = jax.vmap(one, in_axes=(*axes, drawn, 0, None))
+        return every(banks, window, own, worlds, luck, each, number)
 
     return jax.lax.map(member, (dynamics.banks, rows, jnp.arange(rows.shape[0])))
 
@@ -72,9 +77,40 @@ def _mixed(banks, recovered: Noise, fresh: Noise, anew: Bool[Array, "steps varia
 def stacked(worlds: list[World], axis: int = 0) -> World:
     """Worlds of one shape as one with an axis of them, filled up to 2, 4, 8 … with the first."""
     size = bucket(len(worlds), 2)
+    worlds = _alike(worlds)
     return jax.tree.map(
         lambda *leaves: jnp.stack([*leaves, *leaves[:1] * (size - len(worlds))], axis), *worlds
     )
+
+
+def _alike(worlds: list[World]) -> list[World]:
+    """The worlds with policies of one shape each, off where a world has none."""
+    every = [w.followed for w in worlds if w.followed is not None]
+    if not every:
+        return worlds
+    count = max(f.on.shape[-1] for f in every)
+    cases = max(f.policies.bias.shape[-1] for f in every)
+    sweeps = max(f.sweeps for f in every)
+
+    def wide(followed: Followed) -> Followed:
+        spare = count - followed.on.shape[-1]
+        more = cases - followed.policies.bias.shape[-1]
+
+        def leaf(array: Array) -> Array:
+            shape = ((0, spare), (0, more), (0, 0))[: array.ndim]
+            return jnp.pad(array, shape, mode="edge")
+
+        return replace(
+            followed,
+            policies=jax.tree.map(leaf, followed.policies),
+            on=jnp.pad(followed.on, ((0, 0), (0, spare))),
+            luck=jnp.pad(followed.luck, ((0, 0), (0, spare)), mode="edge"),
+            sweeps=sweeps,
+        )
+
+    first = wide(every[0])
+    none = replace(first, on=jnp.zeros_like(first.on))
+    return [replace(w, followed=none if w.followed is None else wide(w.followed)) for w in worlds]
 
 
 def replay(
@@ -86,6 +122,7 @@ def replay(
     key: PRNGKeyArray,
     anew: Bool[np.ndarray, "worlds steps variables"] | None = None,
     through: Bool[np.ndarray, "nested variables"] | None = None,
+    luck: Float[np.ndarray, "units rows p"] | None = None,
 ) -> Float[np.ndarray, "members units worlds steps variables"]:
     """Recovers the noise of ``rows`` and rolls every world out with it, in scaled units.
 
@@ -93,8 +130,9 @@ def replay(
     ``worlds`` with their leading axis; or, where ``window`` has an axis of units, episodes of
     their own, and ``worlds`` have the axes (worlds, units). ``anew`` marks rows of stochastic
     mechanisms whose noise is drawn rather than recovered. Where ``through`` is given, its variables
-    take the values that they have in the first world: nested counterfactuals. Families whose noise
-    is not unique draw it from its posterior, once a unit.
+    take the values that they have in the first world: nested counterfactuals. ``luck`` is
+    what policies draw by, in every world the same. Families whose noise is not unique draw it from
+    its posterior, once a unit.
     """
     members, units, steps, size = rows.shape
     shared = window.ndim == 2
@@ -117,6 +155,7 @@ def replay(
             some,
             jnp.asarray(anew),
             jnp.asarray(through),
+            None if luck is None else jnp.asarray(luck[at]),
             key=own,
             shared=shared,
         )

@@ -42,6 +42,8 @@ class Series(BaseModel):
             squares add up. Of a level, they are of whether it is the most probable one.
         support: 0…1, how far inside its data the model is asked at this row.
         probabilities: of every level at every row; empty for numbers.
+        probabilities_lower, probabilities_upper: where the status is ``bounded``, bounds on them
+            over all models compatible with the mechanisms.
         past_rows, past: what was given or logged, for comparison.
     """
 
@@ -61,6 +63,8 @@ class Series(BaseModel):
     support: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     probabilities: tuple[tuple[float, ...], ...] = ()
+    probabilities_lower: tuple[tuple[float, ...], ...] = ()
+    probabilities_upper: tuple[tuple[float, ...], ...] = ()
     past_rows: tuple[int, ...] = ()
     past: tuple[float | None, ...] = ()
 
