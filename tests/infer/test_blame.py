@@ -8,7 +8,7 @@ from doworld._core.errors import QueryError, UnknownNameError
 from doworld.data import Kind, Role, Variable
 from doworld.infer import alternatives
 from doworld.infer.blame import blame
-from doworld.query import Answer, Blame, Goal
+from doworld.query import Answer, Blame, Feedback, Goal
 from worlds_by_hand import heater, linear_world, machine
 
 COLD = Goal(limit={"T": (None, 1.5)})
@@ -263,5 +263,7 @@ def test_malformed_questions(model):
         blame(model, Blame(episode=hot(), success=COLD, actions="W"))
     with pytest.raises(QueryError, match="bounds"):
         blame(model, Blame(episode=hot(), success=COLD, alternatives={"Q": (9.0,)}))
+    with pytest.raises(QueryError, match="react in Blame yet"):
+        blame(model, Blame(episode=hot(), success=COLD, reacts={"Q": Feedback(weights={"T": 1.0})}))
     with pytest.raises(QueryError, match="success is a Goal or a function"):
         Blame(episode=hot(), success=3)
