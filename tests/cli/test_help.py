@@ -23,6 +23,7 @@ COMMANDS = {
             "effect",
             "blame",
             "plan",
+            "value",
             "data",
             "data summary",
             "data convert",

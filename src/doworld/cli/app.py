@@ -4,7 +4,20 @@ from typing import Annotated
 
 import typer
 
-from doworld.cli import ask, bench, blame, data, discover, effect, evaluate, learn, plan, show, tour
+from doworld.cli import (
+    ask,
+    bench,
+    blame,
+    data,
+    discover,
+    effect,
+    evaluate,
+    learn,
+    plan,
+    show,
+    tour,
+    value,
+)
 
 app = typer.Typer(
     name="doworld",
@@ -43,7 +56,7 @@ def common(
     """Learn a causal world model from a log and ask it questions."""
 
 
-for module in (discover, learn, evaluate, show, ask, effect, blame, plan):
+for module in (discover, learn, evaluate, show, ask, effect, blame, plan, value):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)
