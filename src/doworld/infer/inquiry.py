@@ -119,7 +119,7 @@ def values_of(model: WorldModel, query: Blame, column: int) -> Float[np.ndarray,
             values = few if len(few) <= query.grid else values
     if variable.kind is Kind.COUNT:
         values = np.round(values)
-    return np.unique(values)
+    return np.unique(np.clip(values, *variable.bounds))
 
 
 def _asked(variable: Variable, cells: tuple) -> Float[np.ndarray, " values"]:
