@@ -66,6 +66,7 @@ def do(
     set_: o.Sets = None,
     shift: o.Shifts = None,
     scale: o.Scales = None,
+    follow: o.Follows = None,
     from_: o.From = None,
     to: o.To = None,
     planned: o.Planned = None,
@@ -99,7 +100,7 @@ def do(
     query = Do(
         given=question.given(given),
         interventions=question.interventions(
-            {"set": set_, "shift": shift, "scale": scale}, from_, to, rows
+            {"set": set_, "shift": shift, "scale": scale, "follow": follow}, from_, to, rows
         ),
         planned=question.planned(planned),
         horizon=rows,
@@ -117,6 +118,7 @@ def counterfactual(
     set_: o.Sets = None,
     shift: o.Shifts = None,
     scale: o.Scales = None,
+    follow: o.Follows = None,
     from_: o.From = None,
     to: o.To = None,
     target: o.Target = None,
@@ -145,7 +147,10 @@ def counterfactual(
     query = Counterfactual(
         episode=rows,
         interventions=question.interventions(
-            {"set": set_, "shift": shift, "scale": scale}, from_, to, rows.length - 1
+            {"set": set_, "shift": shift, "scale": scale, "follow": follow},
+            from_,
+            to,
+            rows.length - 1,
         ),
         target=question.targets(target),
         level=level,
