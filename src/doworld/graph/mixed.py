@@ -178,21 +178,19 @@ class MixedGraph(Generic[N]):
         # a state is a node and whether the path enters it by an arrowhead
         queue: deque[tuple[N, bool]] = deque((s, False) for s in start)
         seen = set(queue)
-
-        def go(nodes: Iterable[N], into: bool) -> None:
-            for n in nodes:
-                if (n, into) not in seen:
-                    seen.add((n, into))
-                    queue.append((n, into))
-
         while queue:
             node, into = queue.popleft()
             passes = node not in known
+            ahead: list[tuple[N, bool]] = []
             if passes:  # out by a tail
-                go(self.children[node], True)
+                ahead += [(n, True) for n in self.children[node]]
             if (into and node in above) or (not into and passes):  # out by an arrowhead at it
-                go(self.parents[node], False)
-                go(self.spouses[node], True)
+                ahead += [(n, False) for n in self.parents[node]]
+                ahead += [(n, True) for n in self.spouses[node]]
+            for state in ahead:
+                if state not in seen:
+                    seen.add(state)
+                    queue.append(state)
         return frozenset(node for node, _ in seen if node not in known)
 
     def separated(self, one: Iterable[N], other: Iterable[N], given: Iterable[N] = ()) -> bool:

@@ -5,7 +5,7 @@ from itertools import islice
 
 from doworld._core.errors import QueryError
 from doworld.data import Schema
-from doworld.graph import CausalGraph, MixedGraph
+from doworld.graph import CausalGraph, Mark, MixedGraph
 from doworld.identify.adjustment import (
     adjusted,
     adjustment_set,
@@ -16,7 +16,13 @@ from doworld.identify.adjustment import (
 from doworld.identify.effects import effect_of, given_effect_of, words
 from doworld.identify.facts import Facts, feedback, silent
 from doworld.identify.instruments import front_door, front_door_formula, instruments
-from doworld.identify.mixed import mixed_worlds, open_between
+from doworld.identify.mediation import (
+    controlled_direct,
+    natural_direct,
+    natural_indirect,
+    on_the_treated,
+)
+from doworld.identify.mixed import may_act, mixed_worlds, open_between, world_count
 from doworld.identify.verdict import (
     Bounded,
     Cause,
@@ -32,24 +38,21 @@ from doworld.query import Effect
 __all__ = ["effect_verdict", "nodes_of"]
 
 Node = Hashable
-MOST_WORLDS = 64
+MOST_WORLDS = 27
 """Graphs that open edges may stand for, beyond which the gate refuses instead of looking."""
 
 
 def effect_verdict(graph: CausalGraph, schema: Schema, query: Effect, facts: Facts) -> Verdict:
     """By what the log gives an effect, if at all; the formula is of P(outcome | do(treatment)).
 
-    ``att`` takes the same adjustment set with P(z | treated). Mediation and other questions across
-    worlds are identified by ``counterfactual_of``. With open edges a verdict must hold, with one
-    and the same formula, in every graph that they allow. Raises ``UnknownNameError`` and
+    ``att`` takes the same adjustment set with P(z | treated), or a formula of its own; ``nde``,
+    ``nie`` and ``cde`` have formulas of a difference of means. With open edges a verdict must hold,
+    with one and the same formula, in every graph that they allow. Raises ``UnknownNameError`` and
     ``QueryError`` for a malformed question.
     """
     x, y = nodes_of(graph, schema, query)
     names = (query.treatment, query.outcome)
-    worlds = list(islice(mixed_worlds(graph, (x, y)), MOST_WORLDS + 1))
     doubt = open_between(graph, (x, y))
-    if len(worlds) > MOST_WORLDS:
-        return _vague(doubt, f"They allow more than {MOST_WORLDS} graphs.")
     refused = silent(graph, [query.treatment], facts)
     if refused is not None:
         return refused
@@ -60,10 +63,22 @@ def effect_verdict(graph: CausalGraph, schema: Schema, query: Effect, facts: Fac
             "Log more often, so that causes come in earlier rows, or set one of these at random.",
             Cause.FEEDBACK,
         )
+    if world_count(graph, (x, y)) > MOST_WORLDS:
+        return _vague(doubt, f"They allow more than {MOST_WORLDS} graphs.")
+    worlds = list(mixed_worlds(graph, (x, y), within=_concerned(graph, query)))
     verdicts = [_in_world(w, schema, query, x, y) for w in worlds]
     if len(worlds) == 1:
         return verdicts[0]
     return _agreed(worlds, verdicts, query, x, y) or _vague(doubt, "")
+
+
+def _concerned(graph: CausalGraph, query: Effect) -> frozenset[str]:
+    """The variables that may bear on the effect: ancestors, and what shares a cause with them."""
+    asked = (query.treatment, query.outcome, *query.given, *query.mediator, *(query.adjust or ()))
+    above = may_act(graph, asked)
+    both = [{e.source, e.target} for e in graph.links if e.mark is Mark.BIDIRECTED]
+    near = {str(n) for pair in both if pair & above for n in pair}
+    return frozenset(str(n) for n in above) | near
 
 
 def nodes_of(graph: CausalGraph, schema: Schema, query: Effect) -> tuple[Node, Node]:
@@ -108,10 +123,39 @@ def _in_world(
             "Assume that the treatment never harms, or log units under both treatments.",
             Cause.WORLDS,
         )
+    verdict = verdict or _across(world, query, x, y)
     verdict = verdict or _by_set(world, x, y) or effect_of(world, [x], [y])
     if isinstance(verdict, Identified):
         return verdict
     return _bound(world, schema, query, x, y, verdict)
+
+
+def _across(
+    world: MixedGraph, query: Effect, x: Node, y: Node
+) -> Identified | NotIdentified | None:
+    """Questions that compare worlds; None where what is done in one world answers."""
+    across = {"nde": natural_direct, "nie": natural_indirect, "cde": controlled_direct}
+    if query.estimand in across:
+        if not query.mediator:
+            raise QueryError(
+                f"{query.estimand} asks past or through a mediator, and none is named. Give "
+                "mediator=."
+            )
+        between = [_between(world, n, x, y) for n in query.mediator]
+        return across[query.estimand](world, x, y, between)
+    if query.estimand == "att" and adjustment_set(world, x, y) is None:
+        return on_the_treated(world, x, y)
+    return None
+
+
+def _between(world: MixedGraph, name: str, x: Node, y: Node) -> Node:
+    """A mediator as a node: over time the latest that the treatment can have moved."""
+    if not isinstance(y, tuple):
+        return name
+    below, above = world.descendants([x]), world.ancestors([y])
+    rows = [n for n in world.nodes if isinstance(n, tuple) and n[0] == name]
+    within = [n for n in rows if n in below and n in above]
+    return min(within or rows, key=lambda n: n[1])
 
 
 def _by_set(world: MixedGraph, x: Node, y: Node) -> Identified | None:
@@ -210,7 +254,8 @@ def _vague(doubt: Sequence, more: str) -> NotIdentified:
     pair = (edge.source, edge.target)
     rest = f" (and {len(doubt) - 1} more open edges)" if len(doubt) > 1 else ""
     return NotIdentified(
-        f"The effect depends on how {edge}{rest} points, which the data do not say. {more}".strip(),
+        f"The data do not say whether {edge}{rest} is cause, effect or common cause, and the "
+        f"effect depends on it. {more}".strip(),
         f"Give prior knowledge (Prior(required=({pair!r},)) or its reverse), or log rows in "
         f"which {pair[0]} is set at random, and learn again.",
         Cause.CUT if more else Cause.OPEN_EDGE,

@@ -119,7 +119,7 @@ def unidentified(
     outer, inner = words(graph, hedge.outer), words(graph, hedge.inner)
     doing = graph.sorted((x & hedge.outer) or (hedge.outer - hedge.inner))
     inside = graph.subgraph(hedge.outer).bidirected
-    one, other = min(inside, key=lambda pair: repr(pair))
+    one, other = min(inside, key=repr)
     return NotIdentified(
         reason=f"Unobserved common causes link {outer}, and nothing observed tells their share "
         f"from the effect on {inner} (a hedge).",

@@ -1,11 +1,12 @@
 """Estimands: expressions of probabilities, which print as text and as LaTeX."""
 
 from abc import abstractmethod
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-__all__ = ["At", "Difference", "Expression", "Mean", "Probability", "Product", "Quotient", "Sum"]
+__all__ = ["At", "Constant", "Difference", "Expression", "Mean", "Probability", "Product"]
+__all__ += ["Quotient", "Sum"]
 
 Node = Hashable
 """A variable; or a symbol that stands for one of its values, such as ``"x'"``."""
@@ -67,6 +68,16 @@ class Probability(Expression):
 
     def _free(self) -> frozenset[Node]:
         return frozenset((*self.of, *self.given, *self.do))
+
+
+@dataclass(frozen=True)
+class Constant(Expression):
+    """A number that depends on nothing."""
+
+    value: float
+
+    def _free(self) -> frozenset[Node]:
+        return frozenset()
 
 
 @dataclass(frozen=True)
@@ -143,6 +154,16 @@ class At(Expression):
         return frozenset(bound.get(n, n) for n in self.body.free)
 
 
+def at(values: Mapping[Node, Node], body: Expression) -> Expression:
+    """``body`` at other values; nothing around it where they change nothing.
+
+    >>> str(at({"x": "x*", "z": "z"}, Probability(("y",), ("x", "z"))))
+    'P(y | x*, z)'
+    """
+    moved = tuple((n, v) for n, v in values.items() if n != v and n in body.free)
+    return At(moved, body) if moved else body
+
+
 def product(factors: Iterable[Expression]) -> Expression:
     """The product without ones and nested products; chains of one law are written as one.
 
@@ -194,12 +215,10 @@ def total(over: Iterable[Node], body: Expression) -> Expression:
         again = False
         for node in left:
             own = [f for f in factors if node in f.free]
-            if len(own) == 1 and isinstance(own[0], Probability) and node in own[0].of:
-                law = own[0]
-                rest = tuple(n for n in law.of if n != node)
-                at = factors.index(law)
-                kept = [Probability(rest, law.given, law.do, law.domain)] if rest else []
-                factors[at : at + 1] = kept
+            less = _without(own[0], node) if len(own) == 1 else None
+            if less is not None:
+                where = factors.index(own[0])
+                factors[where : where + 1] = [] if less == Product() else [less]
                 left.remove(node)
                 again = True
                 break
@@ -213,6 +232,21 @@ def total(over: Iterable[Node], body: Expression) -> Expression:
     return product([*outside, core]) if outside else core
 
 
+def _without(law: Expression, node: Node) -> Expression | None:
+    """A law with one of its nodes summed out, 1 where none is left; None for other expressions."""
+    moved = dict(law.values) if isinstance(law, At) else {}
+    inner = law.body if isinstance(law, At) else law
+    if not isinstance(inner, Probability):
+        return None
+    here = [n for n in inner.free if moved.get(n, n) == node]
+    if len(here) != 1 or here[0] not in inner.of:
+        return None
+    rest = tuple(n for n in inner.of if n != here[0])
+    if not rest:
+        return Product()
+    return at(moved, Probability(rest, inner.given, inner.do, inner.domain))
+
+
 def quotient(top: Expression, bottom: Expression) -> Expression:
     """The quotient, cancelled where both sides are factors of one law.
 
@@ -223,6 +257,12 @@ def quotient(top: Expression, bottom: Expression) -> Expression:
         return top
     if top == bottom:
         return Product()
+    if isinstance(top, Product):
+        below = bottom.factors if isinstance(bottom, Product) else (bottom,)
+        both = [f for f in top.factors if f in below]
+        if both:
+            less = product(f for f in top.factors if f not in both)
+            return quotient(less, product(f for f in below if f not in both))
     if isinstance(top, Probability) and isinstance(bottom, Probability):
         same = (top.do, top.domain, set(top.given)) == (bottom.do, bottom.domain, set(bottom.given))
         if same and set(bottom.of) < set(top.of):

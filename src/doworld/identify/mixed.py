@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
+from math import prod
 from typing import NamedTuple
 
 from doworld._core.errors import GraphError, UnknownNameError
@@ -10,7 +11,7 @@ from doworld.graph import CausalGraph, Edge, Mark, MixedGraph
 from doworld.graph.separation import Node as Moment
 from doworld.graph.separation import unrolled
 
-__all__ = ["may_act", "mixed", "mixed_worlds", "open_between"]
+__all__ = ["may_act", "mixed", "mixed_worlds", "open_between", "world_count"]
 
 Node = Hashable
 
@@ -51,12 +52,17 @@ def mixed(graph: CausalGraph, nodes: Iterable[Node] = (), *, rows: int | None = 
 
 
 def mixed_worlds(
-    graph: CausalGraph, nodes: Iterable[Node] = (), *, rows: int | None = None
+    graph: CausalGraph,
+    nodes: Iterable[Node] = (),
+    *,
+    rows: int | None = None,
+    within: Iterable[str] | None = None,
 ) -> Iterator[MixedGraph]:
     """``mixed`` for every way in which the open edges may be: directions, hidden causes, or both.
 
     Open edges that lead to none of ``nodes``, or any where none is named, are left as they come
-    first. Those with cycles in a row are left out. Raises ``UnknownNameError``.
+    first. Those with cycles in a row are left out. ``within`` keeps some variables only. Raises
+    ``UnknownNameError``.
 
     >>> from doworld.graph import Edge
     >>> g = CausalGraph(("a", "b"), (Edge("a", "b", 0, Mark.UNDIRECTED),), max_lag=0)
@@ -71,18 +77,22 @@ def mixed_worlds(
     timed = any(e.lag for e in graph.links) or any(isinstance(n, tuple) for n in nodes)
     if timed and rows is None:
         rows = max((n[1] for n in nodes if isinstance(n, tuple)), default=0) + graph.max_lag + 2
-    known = [e for e in graph.edges() if e.mark not in WAYS]
-    open_edges = [e for e in graph.edges() if e.mark in WAYS]
+    kept = frozenset(graph.names if within is None else within)
+    own = tuple(n for n in graph.names if n in kept)
+    edges = [e for e in graph.edges() if {e.source, e.target} <= kept]
+    known = [e for e in edges if e.mark not in WAYS]
+    open_edges = [e for e in edges if e.mark in WAYS]
     above = may_act(graph, names or graph.names)
     ways = [_ways(e)[: None if {e.source, e.target} <= above else 1] for e in open_edges]
     for chosen in product(*ways):
         links = [*known, *(e for way in chosen for e in way)]
         if not _cyclic(links):
-            yield (
-                _over_time(graph, links, rows)
-                if rows is not None and timed
-                else _flat(graph.names, links)
-            )
+            yield _over_time(own, links, rows) if rows is not None and timed else _flat(own, links)
+
+
+def world_count(graph: CausalGraph, nodes: Iterable[Node]) -> int:
+    """How many graphs ``mixed_worlds`` goes through at most, without building them."""
+    return prod(len(_ways(e)) for e in open_between(graph, nodes))
 
 
 def open_between(graph: CausalGraph, nodes: Iterable[Node]) -> list[Edge]:
@@ -142,14 +152,14 @@ def _flat(names: tuple[str, ...], links: Iterable[Edge]) -> MixedGraph[str]:
     return MixedGraph(names, pairs[Mark.DIRECTED], pairs[Mark.BIDIRECTED])
 
 
-def _over_time(graph: CausalGraph, links: list[Edge], rows: int) -> MixedGraph[Moment]:
-    world = unrolled(graph.names, links, rows)
+def _over_time(names: tuple[str, ...], links: list[Edge], rows: int) -> MixedGraph[Moment]:
+    world = unrolled(names, links, rows)
     # names from before the first row that act on a node of the first rows, or share a cause with it
     before: dict[Moment, set[str]] = {}
     for edge in links:
         for t in range(max(rows - edge.lag, 0), rows):
             before.setdefault((edge.target, t), set()).add(edge.source)
-    linked = _kin(graph.names, links)
+    linked = _kin(names, links)
     past = list(before.items())
     pairs = {
         (one, other)

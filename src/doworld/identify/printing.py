@@ -5,6 +5,7 @@ from functools import singledispatch
 
 from doworld.identify.estimand import (
     At,
+    Constant,
     Difference,
     Expression,
     Mean,
@@ -80,6 +81,11 @@ def _(e: Probability, names: Names) -> str:
 
 
 @text.register
+def _(e: Constant, names: Names) -> str:
+    return f"{e.value:g}"
+
+
+@text.register
 def _(e: Product, names: Names) -> str:
     return " ".join(_product(e, names, text, _round)) or "1"
 
@@ -92,7 +98,10 @@ def _(e: Sum, names: Names) -> str:
 
 @text.register
 def _(e: Quotient, names: Names) -> str:
-    return f"[{text(e.top, names)}] / [{text(e.bottom, names)}]"
+    return " / ".join(
+        text(part, names) if isinstance(part, Probability) else f"[{text(part, names)}]"
+        for part in (e.top, e.bottom)
+    )
 
 
 @text.register
@@ -140,6 +149,11 @@ def _(e: Probability, names: Names) -> str:
     low = f"_{{{do}}}" if do else ""
     high = f"^{{{e.domain}}}" if e.domain else ""
     return f"P{low}{high}({of}" + (rf" \mid {given})" if given else ")")
+
+
+@tex.register
+def _(e: Constant, names: Names) -> str:
+    return f"{e.value:g}"
 
 
 @tex.register

@@ -115,6 +115,7 @@ def cheapest(found: Sides, costs: Mapping[Node, float]) -> frozenset[Node]:
 
     near, first, last = found
     flow = nx.DiGraph()
+    flow.add_nodes_from([(first, 1), (last, 0)])
     for n, around in near.items():
         if n not in (first, last):
             flow.add_edge((n, 0), (n, 1), capacity=float(costs.get(n, 1.0)))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice, product
+from itertools import product
 
 from doworld.graph import CausalGraph, Edge, Mark, MixedGraph
 from doworld.identify.mixed import may_act
@@ -11,10 +11,8 @@ from doworld.identify.mixed import may_act
 __all__ = ["Simulation", "simulated"]
 
 Moment = tuple[str, int]
-MOST_NODES = 4000
-"""Nodes of an unrolled graph that are searched; a larger one is judged more harshly, not longer."""
-MOST_WAYS = 64
-"""Ways to point open edges that are tried one by one."""
+MOST_WORK = 40_000
+"""Nodes that are visited; a larger graph is judged more harshly, not longer."""
 REGIME: Hashable = ("do", -1)
 
 
@@ -71,15 +69,25 @@ def simulated(
     relevant = [e for e in open_edges if {e.source, e.target} <= case.above]
     if not relevant:
         return Simulation()
-    if case.rows * len(case.above) > MOST_NODES:
+    if case.work(relevant) > MOST_WORK:
         return case.harsh(relevant)
-    broken = case.judged(relevant)
-    if broken.edge is None and broken.joint is None:
+    meter = _Meter(MOST_WORK)
+    broken = case.judged(relevant, meter)
+    if broken.edge is None:
         return broken
-    alone = [case.judged([e]) for e in relevant]
-    first = next((j.edge for j in alone if j.edge), broken.edge)
-    joint = next((j.joint for j in alone if j.joint), broken.joint)
-    return Simulation(first, joint)
+    for edge in relevant:  # the first that alone forbids
+        if meter.left < case.work([edge]):
+            break
+        if case.judged([edge], meter).edge is not None:
+            return Simulation(edge, broken.joint)
+    return broken
+
+
+@dataclass
+class _Meter:
+    """How many nodes may still be visited."""
+
+    left: int
 
 
 @dataclass(frozen=True)
@@ -100,25 +108,51 @@ class _Case:
         longest = max((e.lag for e in self.graph.links), default=0)
         return 1 + longest * (len(self.above) + 1)
 
-    def used(self) -> list[str]:
+    @cached_property
+    def laws(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """(cause, lag) of every mechanism."""
+        out: dict[str, list[tuple[str, int]]] = {n: [] for n in self.graph.names}
+        for e in self.graph.links:
+            if e.mark is Mark.DIRECTED:
+                out[e.target].append((e.source, e.lag))
+        return {n: tuple(causes) for n, causes in out.items()}
+
+    @cached_property
+    def used(self) -> tuple[str, ...]:
         """Names whose mechanisms the simulation of a target runs."""
-        found, frontier = set(self.targets), [t for t in self.targets if not self._idle(t)]
+        found, frontier = set(self.targets), [t for t in self.targets if t not in self.idle]
         while frontier:
-            more = {p for p, _ in self.graph.parents(frontier.pop())} - found
+            more = {p for p, _ in self.laws[frontier.pop()]} - found
             found |= more
-            frontier += [n for n in more if not self._idle(n)]
-        return [n for n in self.graph.names if n in found and not self._idle(n)]
+            frontier += [n for n in more if n not in self.idle]
+        return tuple(n for n in self.graph.names if n in found and n not in self.idle)
 
-    def _idle(self, name: str) -> bool:
+    @cached_property
+    def idle(self) -> frozenset[str]:
+        """Names whose own mechanism never acts."""
         static = not any(e.lag for e in self.graph.links)
-        return name in self.throughout or (static and name in self.causes)
+        return self.throughout | (self.causes if static else frozenset())
 
-    def judged(self, edges: Sequence[Edge]) -> Simulation:
-        """The verdict where just these edges are not directed."""
+    def work(self, edges: Sequence[Edge]) -> int:
+        """About how many nodes a judgement visits."""
+        touched = {n for e in edges for n in (e.source, e.target)}
+        return self.rows * len(self.above) * (1 + len(touched & set(self.used)))
+
+    def judged(self, edges: Sequence[Edge], meter: _Meter) -> Simulation:
+        """The verdict where just these edges are not directed.
+
+        First with two-way edges as if they pointed both ways at once, which is the harshest; if
+        that forbids, and while the meter lasts, each way by itself.
+        """
+        cost = self.work(edges)
         out = self._judged(edges, self._world(edges))
+        meter.left -= cost
         two_way = [e for e in edges if e.mark in (Mark.UNDIRECTED, Mark.CIRCLE) and not e.lag]
-        if (out.edge is None and out.joint is None) or 2 ** len(two_way) > MOST_WAYS or not two_way:
+        if (out.edge is None and out.joint is None) or not two_way:
             return out
+        if cost * 2 ** len(two_way) > meter.left:
+            return out
+        meter.left -= cost * 2 ** len(two_way)
         ways = [self._judged(edges, w) for w in self._worlds(edges, two_way)]
         return Simulation(
             next((w.edge for w in ways if w.edge), None),
@@ -130,7 +164,7 @@ class _Case:
         fixed = {
             (e.source, e.target) for e in self.graph.links if not e.lag and e.mark is Mark.DIRECTED
         }
-        for turned in islice(product((False, True), repeat=len(two_way)), MOST_WAYS):
+        for turned in product((False, True), repeat=len(two_way)):
             arrows = {
                 (e.target, e.source) if t else (e.source, e.target)
                 for e, t in zip(two_way, turned, strict=True)
@@ -184,7 +218,7 @@ class _Case:
         touched = {n for e in edges for n in (e.source, e.target)}
         harm: Edge | None = None
         joint: Edge | None = None
-        for name in self.used():
+        for name in self.used:
             if name not in touched:
                 continue
             blame = next(e for e in edges if name in (e.source, e.target))
@@ -201,7 +235,7 @@ class _Case:
     def _law(self, name: str, row: int) -> list[Moment]:
         """The causes that the mechanism of a variable has in one row."""
         rows = self.rows
-        return [(p, row + k) for p, k in self.graph.parents(name) if row + k < rows]
+        return [(p, row + k) for p, k in self.laws[name] if row + k < rows]
 
     def _tied(self, world: MixedGraph, name: str) -> bool:
         """Whether more than its causes moves a variable with what a target is simulated from."""
@@ -223,7 +257,7 @@ class _Case:
         arrows = frozenset(
             ((e.source, t + e.lag), (e.target, t))
             for e in kept
-            if {e.source, e.target} <= above and not self._idle(e.target)
+            if {e.source, e.target} <= above and e.target not in self.idle
             for t in range(rows - e.lag)
         )
         world = MixedGraph(tuple((n, t) for t in range(rows) for n in above), arrows)

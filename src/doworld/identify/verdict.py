@@ -84,6 +84,7 @@ class Cause(StrEnum):
     ADJUSTMENT = "invalid adjustment"
     WORLDS = "conflicting worlds"
     SIMULATION = "no simulation"
+    TRANSPORT = "other population"
     CUT = "search was cut"
 
 

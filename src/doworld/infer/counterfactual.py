@@ -15,6 +15,7 @@ from doworld.infer.replay import complete, replay, stacked
 from doworld.infer.setup import ASSUMED, targets_of
 from doworld.infer.support import support
 from doworld.mechanisms import StochasticBank
+from doworld.model.doubt import doubtful
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Counterfactual, Population, Status
 from doworld.query.words import phrase
@@ -41,6 +42,7 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
 
     Raises ``UnknownNameError``, ``SchemaError`` or ``QueryError`` for a malformed question.
     """
+    model = doubtful(model)
     targets = targets_of(model.schema, query.target)
     reach = Reach.of(model)
     past = query.episode

@@ -3,13 +3,14 @@
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Trajectories
 from doworld.graph import CausalGraph, Mark, Reason
+from doworld.identify import Cause, Identified, NotIdentified, gate
 from doworld.infer.effects.adjustment import by_adjustment
 from doworld.infer.effects.asked import Asked, UnanswerableError, asked
 from doworld.infer.effects.case import Case, Found
 from doworld.infer.effects.dose import by_dose
 from doworld.infer.effects.paths import Paths, acting
 from doworld.infer.effects.route import Route, mediated, named, route
-from doworld.infer.grounds import blocked, looped, relied_on, weakest
+from doworld.infer.grounds import relied_on, weakest
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Effect, Series, Status, Why
 from doworld.query.effect_details import EffectDetails, Overlap
@@ -83,7 +84,9 @@ def _route(log: Trajectories, graph: CausalGraph, paths: Paths, question: Asked)
     query, lag = question.query, question.lag
     if query.adjust is not None:
         return _by_hand(paths, question)
-    _open(log, graph, query)
+    settled = _open(log, graph, question)
+    if settled is not None:
+        return settled
     if query.mediator:
         after = [_nearest(paths, n) for n in query.mediator]
         found = mediated(paths, after)
@@ -122,19 +125,18 @@ def _by_hand(paths: Paths, question: Asked) -> Route:
     )
 
 
-def _open(log: Trajectories, graph: CausalGraph, query: Effect) -> None:
-    """Refuses where the log cannot orient what matters."""
-    edge = blocked(graph, [query.treatment], [query.outcome])
-    if edge is not None and edge.mark is not Mark.BIDIRECTED:
+def _open(log: Trajectories, graph: CausalGraph, question: Asked) -> Route | None:
+    """Refuses where the log cannot orient what matters; a set that holds whichever way it points.
+
+    None where the gate finds nothing open: then the route is sought along the graph as it stands.
+    """
+    query = question.query
+    plain = query.model_copy(update={"estimand": "ate", "mediator": (), "lag": question.lag})
+    verdict = gate(graph, log.schema, plain)
+    open_ends = (Cause.OPEN_EDGE, Cause.CUT, Cause.FEEDBACK)
+    if isinstance(verdict, NotIdentified) and verdict.cause in open_ends:
         raise UnanswerableError(
-            f"The data do not say whether {edge} is cause, effect or common cause.",
-            f"Give prior knowledge (Prior(required=({(edge.source, edge.target)!r},)) or its "
-            "reverse), or take responsibility for a set (adjust=…).",
-        )
-    loop = looped(graph, log.schema, [query.treatment], [query.outcome])
-    if loop is not None:
-        raise UnanswerableError(
-            loop.note, "Log more often, so that causes come in earlier rows, or set one at random."
+            verdict.reason, f"{verdict.fix} Or take responsibility for a set (adjust=…)."
         )
     for fact in graph.unidentified:
         if fact.variable == query.treatment and fact.reason is Reason.DETERMINED:
@@ -142,6 +144,15 @@ def _open(log: Trajectories, graph: CausalGraph, query: Effect) -> None:
                 f"No overlap: {fact.note}",
                 f"Log rows in which {query.treatment} is varied at random.",
             )
+    vague = any(e.mark not in (Mark.DIRECTED, Mark.BIDIRECTED) for e in graph.links)
+    chosen = verdict.estimand.adjustment if isinstance(verdict, Identified) else None
+    if not vague or chosen is None or query.mediator:
+        return None
+    rows = [n if isinstance(n, tuple) else (str(n), question.lag) for n in chosen]
+    nodes = tuple((str(n), int(k) - question.lag) for n, k in rows)
+    return Route(
+        "adjustment", adjust=nodes, words=f"Compared at equal {named(nodes)}, by the open graph."
+    )
 
 
 def _answer(case: Case, found: Found) -> Answer:

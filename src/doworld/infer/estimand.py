@@ -10,6 +10,7 @@ from jaxtyping import Float
 from doworld._core.errors import QueryError
 from doworld.identify.estimand import (
     At,
+    Constant,
     Difference,
     Expression,
     Mean,
@@ -46,7 +47,9 @@ class Table:
     def at(self, levels: Mapping[Node, int]) -> "Table":
         """The part where some nodes have a level."""
         index = tuple(levels.get(n, slice(None)) for n in self.nodes)
-        return Table(tuple(n for n in self.nodes if n not in levels), self.values[index])
+        return Table(
+            tuple(n for n in self.nodes if n not in levels), np.asarray(self.values[index])
+        )
 
     def aligned(self, nodes: Sequence[Node]) -> Float[np.ndarray, "..."]:
         """The values with axes in the order of ``nodes``, of length 1 where it has none."""
@@ -117,6 +120,11 @@ def _(e: Probability, world: _World) -> Table:
 
 
 @_value.register
+def _(e: Constant, world: _World) -> Table:
+    return Table((), np.array(float(e.value)))
+
+
+@_value.register
 def _(e: Product, world: _World) -> Table:
     parts = [_value(f, world) for f in e.factors]
     nodes = _union(parts)
@@ -134,7 +142,7 @@ def _(e: Sum, world: _World) -> Table:
     absent = [world.levels[n] for n in e.over if n not in body.nodes]
     gone = tuple(body.nodes.index(n) for n in e.over if n in body.nodes)
     kept = tuple(n for n in body.nodes if n not in e.over)
-    return Table(kept, body.values.sum(gone) * float(np.prod(absent)))
+    return Table(kept, np.asarray(body.values.sum(gone) * float(np.prod(absent))))
 
 
 @_value.register
@@ -156,7 +164,7 @@ def _(e: Mean, world: _World) -> Table:
     body = _value(e.body, world)
     axis = body.nodes.index(e.of)
     kept = tuple(n for n in body.nodes if n != e.of)
-    return Table(kept, np.moveaxis(body.values, axis, -1) @ world.meaning[e.of])
+    return Table(kept, np.asarray(np.moveaxis(body.values, axis, -1) @ world.meaning[e.of]))
 
 
 @_value.register

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from doworld.data import Policy, Role, Schema
-from doworld.graph import CausalGraph, Edge, Mark
-from doworld.graph.separation import Node, _reached, unrolled
+from doworld.graph import CausalGraph, Edge, Mark, MixedGraph
+from doworld.graph.separation import Node, unrolled
 
 __all__ = ["Paths", "acting", "shortest"]
 
@@ -69,8 +70,17 @@ class Paths:
     def of(cls, graph: CausalGraph, treatment: str, outcome: str, lag: int) -> "Paths":
         """``graph`` has directed and bidirected edges only (see ``acting``)."""
         rows = 1 if graph.max_lag == 0 and lag == 0 else lag + 1 + 2 * max(graph.max_lag, 1)
-        parents, hidden = unrolled(graph, rows)
+        world = unrolled(graph.names, graph.edges(), rows)
+        parents = {n: set(own) for n, own in world.parents.items()}
+        hidden = {frozenset(pair) for pair in world.bidirected}
         return cls(parents, hidden, (treatment, lag), (outcome, 0))
+
+    @cached_property
+    def world(self) -> MixedGraph[Node]:
+        """The same as a mixed graph."""
+        directed = frozenset((p, n) for n, own in self.parents.items() for p in own)
+        both = frozenset((min(pair), max(pair)) for pair in self.hidden)
+        return MixedGraph(tuple(self.parents), directed, both)
 
     def children(self, node: Node) -> set[Node]:
         """The nodes that ``node`` acts on directly."""
@@ -113,9 +123,7 @@ class Paths:
         known, goal = set(given), set(other)
         if goal & known:
             return False
-        return not any(
-            goal & _reached(n, known, self.parents, self.hidden) for n in one if n not in known
-        )
+        return self.world.separated([n for n in one if n not in known], goal, known)
 
 
 def _closure(start: Iterable[Node], step: dict) -> set[Node]:
