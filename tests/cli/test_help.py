@@ -21,6 +21,7 @@ COMMANDS = {
             "do",
             "counterfactual",
             "effect",
+            "imagine",
             "plan",
             "data",
             "data summary",

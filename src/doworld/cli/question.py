@@ -95,7 +95,7 @@ class Question:
         last: str | None,
         end: int,
     ) -> tuple["Intervention", ...]:
-        """The interventions of ``--set``, ``--shift``, ``--scale`` and ``--follow``, times in rows."""
+        """The interventions of ``--set``, ``--shift``, ``--scale``, ``--follow``."""
         from doworld.cli.plain_file import policy
         from doworld.query import Follow, Scale, Set, Shift
 

@@ -21,7 +21,18 @@ from doworld.mechanisms import (
 )
 from doworld.model.laws import turned
 from doworld.model.world import WorldModel
-from doworld.query import Alter, Cut, Follow, Intervention, Link, Replace, Rules, Swap, Turn
+from doworld.query import (
+    Alter,
+    Cut,
+    Feedback,
+    Follow,
+    Intervention,
+    Link,
+    Replace,
+    Rules,
+    Swap,
+    Turn,
+)
 from doworld.query.rule import Rule, rule_words
 
 __all__ = ["AlteredWorld", "altered"]
@@ -50,7 +61,7 @@ def altered(model: WorldModel, rules: Sequence[Rule]) -> AlteredWorld:
     """The world of ``model`` under other rules; the model itself stays as it is.
 
     A cause that is cut off stands at a fixed value in the mechanism, its typical one unless
-    ``hold`` says another. Laws: no rules return the model itself; so do changes that change nothing.
+    ``hold`` says another. Laws: no rules return the model itself, and so do changes of nothing.
 
     Raises ``UnknownNameError`` for an unknown variable, level or constant and ``QueryError`` for a
     variable without a mechanism, arithmetic on levels, and changes that contradict each other.
@@ -113,8 +124,8 @@ class _Changes:
             self.names.append(rule.target)
         elif isinstance(rule, Replace):
             self.mechanism(rule.variable)
-            plain = isinstance(rule.by, float | str | bool)
-            self.done.append(Follow(rule.variable, Rules(otherwise=rule.by) if plain else rule.by))
+            own = rule.by if isinstance(rule.by, Rules | Feedback) else Rules(otherwise=rule.by)
+            self.done.append(Follow(rule.variable, own))
             self.names.append(rule.variable)
         elif isinstance(rule, Swap):
             self.done.append(Follow(rule.context, Rules(otherwise=rule.value)))

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field
 
 from doworld.query.intervention import Follow, _several
 from doworld.query.plain import Plain
-from doworld.query.policy import Strategy, policy_words
+from doworld.query.policy import Feedback, Rules, Strategy, policy_words
 
 __all__ = ["Alter", "Cut", "Link", "Replace", "Rule", "RuleChanges", "Swap", "Turn", "rule_words"]
 
@@ -104,7 +104,7 @@ def rule_words(rule: Rule) -> str:
         words = ", ".join(parts) or f"{rule.variable} × 1"
     elif isinstance(rule, Replace):
         by = rule.by
-        shown = by if isinstance(by, float | str | bool) else policy_words(by)
+        shown = policy_words(by) if isinstance(by, Rules | Feedback) else by
         words = f"{rule.variable} follows {shown} instead of its mechanism"
     elif isinstance(rule, Cut):
         at = "" if rule.lag is None else f" at lag {rule.lag}"
