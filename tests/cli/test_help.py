@@ -23,6 +23,7 @@ COMMANDS = {
             "effect",
             "imagine",
             "plan",
+            "value",
             "data",
             "data summary",
             "data convert",

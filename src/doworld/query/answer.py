@@ -12,6 +12,7 @@ from doworld._core.errors import QueryError, UnknownNameError
 from doworld.query.blame_details import BlameDetails
 from doworld.query.effect_details import EffectDetails
 from doworld.query.imagine_details import ImagineDetails
+from doworld.query.policy_value_details import PolicyValueDetails
 from doworld.query.queries import Query
 from doworld.query.series import Series
 from doworld.query.worlds_details import Worlds
@@ -19,7 +20,8 @@ from doworld.query.worlds_details import Worlds
 __all__ = ["Answer", "Details", "Series", "Status", "Why"]
 
 Details = Annotated[
-    BlameDetails | EffectDetails | ImagineDetails | Worlds, Field(discriminator="kind")
+    BlameDetails | EffectDetails | ImagineDetails | PolicyValueDetails | Worlds,
+    Field(discriminator="kind"),
 ]
 """The kinds of details, told apart by ``kind``."""
 
