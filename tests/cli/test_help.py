@@ -22,6 +22,7 @@ COMMANDS = {
             "counterfactual",
             "effect",
             "blame",
+            "imagine",
             "plan",
             "value",
             "data",

@@ -124,3 +124,19 @@ def test_probabilities_of_causation_hold_the_truth(estimand):
     answer = effect_of(log, g, Effect(treatment="a", outcome="y", estimand=estimand))
     assert answer.status is Status.BOUNDED
     assert covers(answer, float(truth))
+
+
+@pytest.mark.slow
+def test_a_learned_world_stands_beside_the_estimates():
+    import doworld as dw
+
+    x = noise(20, 400)
+    a = coin(20, x)
+    log = table(x=x, a=a, y=2 * a + x + 0.5 * noise(21, 400))
+    g = graph(log, "x a", "x y", "a y")
+    light = dw.Settings(members=2, structures=0, neural=None)
+    model = dw.learn(log, graph=g, settings=light)
+    answer = dw.ask(model, Effect(treatment="a", outcome="y", level=0.99))
+    own = next(e for e in answer.details.estimators if e.name == "the model")
+    assert abs(own.estimate - 2.0) < 0.3
+    assert covers(answer, 2.0)
