@@ -381,7 +381,7 @@ def _treatment() -> Story:
 
 def _pollution(threshold: int) -> Story:
     model = FiniteModel(
-        {"A": (0, 60), "B": (0, 40), "D": TRUTH}, {"D": lambda A, B: int(A + B >= threshold)}
+        {"A": (0, 60), "B": (0, 40), "D": TRUTH}, {"D": lambda A, B: int(threshold <= A + B)}
     )
     one, two, both = {"A": 60}, {"B": 40}, {"A": 60, "B": 40}
     yes = {100: [one, two], 50: [one], 40: [both]}[threshold]

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from doworld._core.errors import QueryError
 from doworld.graph import CausalGraph, Edge
-from doworld.model.finite import FiniteModel, Rule, World, rule_of
 from doworld.infer.actual.result import (
     ActualCause,
     ActualCauses,
@@ -16,6 +15,7 @@ from doworld.infer.actual.result import (
     events,
 )
 from doworld.infer.actual.search import Budget, Found, Situation, minimal, witnesses
+from doworld.model.finite import FiniteModel, Rule, World, rule_of
 
 if TYPE_CHECKING:
     from doworld.model.world import WorldModel
@@ -150,7 +150,10 @@ def check_cause(
 
     >>> shot = FiniteModel(
     ...     {"trainee": (0, 1), "backup": (0, 1), "dead": (0, 1)},
-    ...     {"backup": lambda trainee: 1 - trainee, "dead": lambda trainee, backup: trainee | backup},
+    ...     {
+    ...         "backup": lambda trainee: 1 - trainee,
+    ...         "dead": lambda trainee, backup: trainee | backup,
+    ...     },
     ... )
     >>> check_cause(shot, {"trainee": 1}, {"trainee": 1}, {"dead": 1}).witness.held
     {'backup': 0}
