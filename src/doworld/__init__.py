@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from doworld.query import Shift as Shift
     from doworld.query import Status as Status
     from doworld.session.ask import ask as ask
+    from doworld.session.effect import effect_of as effect_of
     from doworld.session.learn import learn as learn
 
 _HOMES = {
@@ -98,6 +99,7 @@ _HOMES = {
     "doworld.query": "CEM ICEM MPPI Answer Blame Case Counterfactual Do Effect Enumerate Feedback "
     "Follow Goal Imagine Plan PolicyValue Predict Rules Scale Set Shift Status",
     "doworld.session.ask": "ask",
+    "doworld.session.effect": "effect_of",
     "doworld.session.learn": "learn",
 }
 _LATER = {name: home for home, names in _HOMES.items() for name in names.split()}

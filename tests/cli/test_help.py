@@ -20,6 +20,7 @@ COMMANDS = {
             "predict",
             "do",
             "counterfactual",
+            "effect",
             "plan",
             "data",
             "data summary",

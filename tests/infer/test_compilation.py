@@ -8,7 +8,18 @@ import pytest
 
 import worlds_by_hand as by_hand
 from doworld.infer import counterfactual, do, evaluate, predict
-from doworld.query import Counterfactual, Do, Predict, Scale, Set, Shift
+from doworld.query import (
+    Case,
+    Counterfactual,
+    Do,
+    Feedback,
+    Follow,
+    Predict,
+    Rules,
+    Scale,
+    Set,
+    Shift,
+)
 
 GIVEN = {"T": 1.0, "D": 0.5, "Q": 1.0, "W": 0.5}
 
@@ -70,4 +81,27 @@ def test_a_second_evaluation_of_the_same_shape_compiles_nothing(warm):
     evaluate(warm, logs[0], horizon=20, stride=10)
     with compilations() as seen:
         evaluate(warm, logs[1], horizon=18, stride=11)
+    assert seen == []
+
+
+def test_another_policy_of_the_same_shape_compiles_nothing(heater, episode):
+    law = Feedback(weights={"T": -0.4, "D": 0.1}, bias=0.5)
+    do(heater, Do(given=GIVEN, interventions=[Follow("Q", law)], horizon=7))
+    warm = Counterfactual(episode=episode, interventions=[Follow("Q", law)])
+    counterfactual(heater, warm)
+    other = Rules(
+        cases=(
+            Case(when={"T": (0, 2), "D": (None, 1)}, then=1.0),
+            Case(when={"W": (1, None)}, then=2.0),
+        ),
+        otherwise=-1.0,
+    )
+    with compilations() as seen:
+        do(heater, Do(given=GIVEN, interventions=[Follow("Q", other, at=range(3))], horizon=8))
+        do(
+            heater,
+            Do(given=GIVEN, interventions=[Follow("W", law), Set("T", 1.0, at=2)], horizon=6),
+        )
+        asked = Counterfactual(episode=episode, interventions=[Follow("Q", other, at=range(2, 9))])
+        counterfactual(heater, asked, seed=2)
     assert seen == []

@@ -10,6 +10,7 @@ from doworld.mechanisms import (
     CategoricalBank,
     Known,
     KnownBank,
+    LawBank,
     LinearBank,
     MonolithBank,
     NeuralBank,
@@ -17,6 +18,7 @@ from doworld.mechanisms import (
 )
 from doworld.mechanisms.noise import GRID
 from doworld.mechanisms.polynomial import monomials, place
+from doworld.mechanisms.terms import Factor, Operation, encoded
 
 prepare()
 
@@ -33,6 +35,17 @@ LAWS = (
     Known("y", (("a", "u", 1), ("b", "w", 1)), _law),
     Known("z", (("a", "u", 1), ("b", "w", 1)), _law),
 )
+
+
+TERMS = (
+    [
+        (),
+        (Factor(0, Operation.IDENTITY), Factor(1, Operation.SINE, 0.7)),
+        (Factor(2, Operation.RECIPROCAL, 0.5), Factor(0, Operation.COSINE, 1.3)),
+    ],
+    [(Factor(1, Operation.ABOVE, -0.2), Factor(0, Operation.STEP, -9.0)), ()],
+)
+"""The second law is shorter than the first and reads no padding."""
 
 
 def make(family: str, seed: int = 0) -> AbstractBank:
@@ -56,19 +69,8 @@ def make(family: str, seed: int = 0) -> AbstractBank:
     # strictly increasing and visibly bent
     knots = GRID * np.where(GRID > 0, 1.4, 0.7) + 0.1
     bent = {"knots": jnp.asarray(np.stack([knots, GRID]), jnp.float32), "scale": positive(N)}
-    if family == "linear":
-        return LinearBank(**wiring, weight=normal(N, K), bias=normal(N), sigma=positive(N))
-    if family == "polynomial":
-        terms = monomials(K, 2)
-        weight = rng.normal(size=(N, len(terms))) * 0.5
-        return PolynomialBank(
-            **wiring,
-            **bent,
-            coefficient=jnp.asarray(place(terms, weight, K, 2), jnp.float32),
-            low=jnp.full((N, K), -3.0),
-            high=jnp.full((N, K), 3.0),
-            sigma=positive(N),
-        )
+    if family in ("linear", "polynomial", "law"):
+        return _closed(family, wiring, bent, rng)
     if family == "neural":
         return NeuralBank(
             **wiring,
@@ -125,11 +127,48 @@ def make(family: str, seed: int = 0) -> AbstractBank:
     )
 
 
-FAMILIES = ("linear", "polynomial", "neural", "categorical", "known", "monolith")
+def _closed(family: str, wiring: dict, bent: dict, rng: np.random.Generator) -> AbstractBank:
+    def normal(*shape: int, spread: float = 0.5):
+        return jnp.asarray(rng.normal(size=shape) * spread, jnp.float32)
+
+    def positive(*shape: int):
+        return jnp.asarray(rng.uniform(0.3, 1.5, shape), jnp.float32)
+
+    if family == "linear":
+        return LinearBank(**wiring, weight=normal(N, K), bias=normal(N), sigma=positive(N))
+    if family == "polynomial":
+        terms = monomials(K, 2)
+        weight = rng.normal(size=(N, len(terms))) * 0.5
+        return PolynomialBank(
+            **wiring,
+            **bent,
+            coefficient=jnp.asarray(place(terms, weight, K, 2), jnp.float32),
+            low=jnp.full((N, K), -3.0),
+            high=jnp.full((N, K), 3.0),
+            sigma=positive(N),
+        )
+    operation, reads, parameter = encoded(TERMS)
+    return LawBank(
+        **wiring,
+        knots=bent["knots"],
+        operation=jnp.asarray(operation),
+        reads=jnp.asarray(reads),
+        parameter=jnp.asarray(parameter),
+        constant=jnp.asarray([[0.5, -1.0, 0.3], [1.2, 0.4, 0.0]]) + normal(N, 3, spread=0.1),
+        center_in=normal(N, K),
+        scale_in=positive(N, K),
+        center_out=normal(N),
+        scale_out=positive(N),
+        sigma=positive(N),
+    )
+
+
+FAMILIES = ("linear", "polynomial", "law", "neural", "categorical", "known", "monolith")
 CONTINUOUS = tuple(f for f in FAMILIES if f != "categorical")
 DIFFERENTIABLE = {
     "linear": "weight",
     "polynomial": "coefficient",
+    "law": "constant",
     "neural": "weight1",
     "categorical": "weight1",
     "known": "sigma",

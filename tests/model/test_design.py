@@ -9,11 +9,11 @@ from doworld.data import Kind, Role, Variable
 from doworld.graph import CausalGraph, Edge
 from doworld.mechanisms import Coding
 from doworld.model.baseline import LinearBaseline
-from doworld.model.closed import _data
 from doworld.model.continuous import rollouts
 from doworld.model.design import design, encoded, member_graphs, parents, remember
 from doworld.model.memory import choose_memory
 from doworld.model.neural_fit import NeuralSettings, _bootstrap
+from doworld.model.regression import regression
 
 
 def numbered(lengths, columns=2):
@@ -128,7 +128,7 @@ def test_hold_out_and_bootstrap_take_whole_episodes(lengths):
     assert 0.1 < len(np.unique(episode[data.held])) / len(lengths) < 0.3
     graph = CausalGraph(("a", "b"), (Edge("a", "a"),))
     plan = parents(log, data.coding, [{"a": list(graph.parents("a"))}] * 3, ["a"])
-    own = _data(data, plan, 0, 0)
+    own = regression(data, plan, 0, 0)
     for signs in own.signs[:, : len(episode)]:
         assert {len(set(signs[episode == e])) for e in np.unique(episode)} == {1}
     assert (own.judge[: len(episode)] == data.held).all()

@@ -117,9 +117,11 @@ def cartpole(seed=0, episodes=60) -> Trajectories:
     return log_of(variables, out)
 
 
-def test_noise_free_cartpole_is_polynomial():
-    model = fit(cartpole(), published_graph(), settings=CLOSED)
-    assert families(model)["theta_dot"] == "polynomial"
+@pytest.mark.parametrize("family", ["polynomial", "law"])
+def test_noise_free_cartpole_has_a_closed_form(family):
+    settings = replace(CLOSED, laws=family == "law")
+    model = fit(cartpole(), published_graph(), settings=settings)
+    assert families(model)["theta_dot"] == family
     test = cartpole(seed=1, episodes=10)
     error = (one_row_ahead(model, test) - test.values)[:, :4] / test.values[:, :4].std(0)
     x, x_dot, theta, theta_dot = np.nanstd(error, axis=0)
@@ -150,7 +152,7 @@ def wavy():
 
 
 def test_strongly_nonlinear_world(wavy):
-    assert families(wavy)["x"] in ("neural", "polynomial")
+    assert families(wavy)["x"] in ("neural", "polynomial", "law")
     assert {"linear", "neural"} <= set(wavy.fits[0].log_likelihood)
     test = wavy_log(seed=1)
     error = np.nanstd((one_row_ahead(wavy, test) - test.values)[:, 0])
@@ -162,7 +164,8 @@ def test_strongly_nonlinear_world(wavy):
     np.testing.assert_allclose(said, error, rtol=0.2)
 
 
-def test_different_widths_of_linear_and_polynomial_mechanisms():
+@pytest.mark.parametrize("family", ["polynomial", "law"])
+def test_different_widths_of_linear_and_other_mechanisms(family):
     rng, n = np.random.default_rng(0), 1500
     rows = np.zeros((n, 5))
     rows[:, 1:4] = rng.normal(size=(n, 3))
@@ -172,8 +175,9 @@ def test_different_widths_of_linear_and_polynomial_mechanisms():
     names = ("wide", "a", "b", "c", "bent")
     variables = [Variable(n, Role.STATE if n in ("wide", "bent") else Role.ACTION) for n in names]
     links = (*(Edge(s, "wide") for s in "abc"), Edge("a", "bent"))
-    model = fit(log_of(variables, [rows]), CausalGraph(names, links), settings=CLOSED)
-    assert families(model) == {"wide": "linear", "bent": "polynomial"}
+    settings = replace(CLOSED, laws=family == "law")
+    model = fit(log_of(variables, [rows]), CausalGraph(names, links), settings=settings)
+    assert families(model) == {"wide": "linear", "bent": family}
     error = np.nanstd((one_row_ahead(model, log_of(variables, [rows])) - rows), axis=0)
     np.testing.assert_allclose(error[[0, 4]], 0.1, rtol=0.15)
 

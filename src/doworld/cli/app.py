@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from doworld.cli import ask, bench, data, discover, evaluate, learn, plan, show, tour
+from doworld.cli import ask, bench, data, discover, effect, evaluate, learn, plan, show, tour
 
 app = typer.Typer(
     name="doworld",
@@ -43,7 +43,7 @@ def common(
     """Learn a causal world model from a log and ask it questions."""
 
 
-for module in (discover, learn, evaluate, show, ask, plan):
+for module in (discover, learn, evaluate, show, ask, effect, plan):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)

@@ -13,7 +13,7 @@ from doworld.cli.output import print_json, show
 from doworld.cli.prior import Forbid, PriorFile, Require, Tier, prior_of
 from doworld.cli.reading import Reading
 
-__all__ = ["register"]
+__all__ = ["GraphFile", "read_graph", "register"]
 
 Out = Annotated[str, typer.Option("--out", help="Folder for the model.", metavar="MODEL")]
 GraphFile = Annotated[
@@ -68,7 +68,7 @@ def learn(
     model = _learn(
         trajectories,
         Path(out),
-        graph=_graph(graph),
+        graph=read_graph(graph),
         prior=prior_of(prior, require, forbid, tier, trajectories.schema.names),
         max_lag=max_lag,
         contemporaneous=contemporaneous,
@@ -102,7 +102,8 @@ def _learn(log, folder: Path, **how):
         ) from None
 
 
-def _graph(path: str | None):
+def read_graph(path: str | None):
+    """The graph in a JSON file; None without one. Raises ``GraphError``."""
     if path is None:
         return None
     import json

@@ -10,6 +10,7 @@ from doworld.graph.graph import Edge as Edge
 from doworld.graph.graph import Evidence as Evidence
 from doworld.graph.graph import Mark as Mark
 from doworld.graph.local import LocalGraph as LocalGraph
+from doworld.graph.mixed import MixedGraph as MixedGraph
 from doworld.graph.prior import Prior as Prior
 from doworld.graph.unidentified import Reason as Reason
 from doworld.graph.unidentified import Unidentified as Unidentified

@@ -1,10 +1,10 @@
 """Which variables a graph makes independent: d- and m-separation, unrolled in time."""
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from doworld._core.errors import GraphError, UnknownNameError
-from doworld.graph.graph import CausalGraph, Mark
+from doworld.graph.graph import CausalGraph, Edge, Mark
+from doworld.graph.mixed import MixedGraph
 
 __all__ = ["Node", "connected", "separated", "unrolled"]
 
@@ -12,26 +12,22 @@ Node = tuple[str, int]
 """A variable and how many rows ago: ``("speed", 0)`` is now, ``("speed", 2)`` two rows before."""
 
 
-def unrolled(graph: CausalGraph, rows: int) -> tuple[dict[Node, set[Node]], set[frozenset[Node]]]:
-    """Parents of every node over ``rows`` rows, and the pairs that share an unobserved cause.
+def unrolled(names: Sequence[str], links: Iterable[Edge], rows: int) -> MixedGraph[Node]:
+    """The links over ``rows`` rows, one node for every variable and row, the oldest first.
 
     Raises ``GraphError`` where an edge is open: separation is a property of directions.
     """
-    parents: dict[Node, set[Node]] = {(n, t): set() for n in graph.names for t in range(rows)}
-    hidden: set[frozenset[Node]] = set()
-    for edge in graph.edges():
+    directed, hidden = set(), set()
+    for edge in links:
         if edge.mark not in (Mark.DIRECTED, Mark.BIDIRECTED):
             raise GraphError(
                 f"{edge} is open, and what is separated depends on how it points. Give it a "
                 "direction, or ask each graph that ``extensions`` lists."
             )
-        for t in range(rows - edge.lag):
-            source, target = (edge.source, t + edge.lag), (edge.target, t)
-            if edge.mark is Mark.DIRECTED:
-                parents[target].add(source)
-            else:
-                hidden.add(frozenset((source, target)))
-    return parents, hidden
+        pairs = directed if edge.mark is Mark.DIRECTED else hidden
+        pairs |= {((edge.source, t + edge.lag), (edge.target, t)) for t in range(rows - edge.lag)}
+    nodes = tuple((n, t) for t in reversed(range(rows)) for n in names)
+    return MixedGraph(nodes, frozenset(directed), frozenset(hidden))
 
 
 def separated(
@@ -63,15 +59,15 @@ def separated(
     """
     if rows is None:
         rows = 1 + graph.max_lag * (len(graph.names) + 1)
-    parents, hidden = unrolled(graph, rows)
-    first, last = (_node(each, parents, graph) for each in (one, other))
-    known = {_node(each, parents, graph) for each in given}
+    world = unrolled(graph.names, graph.edges(), rows)
+    first, last = (_node(each, world, graph) for each in (one, other))
+    known = {_node(each, world, graph) for each in given}
     if first == last or first in known or last in known:
         raise GraphError(
             f"{first} and {last} must differ and not be given: nothing is independent of itself. "
             "Leave them out of what is given."
         )
-    return last not in _reached(first, known, parents, hidden)
+    return world.separated([first], [last], known)
 
 
 def connected(
@@ -86,59 +82,18 @@ def connected(
     >>> sorted(connected(g, "c", ["b"]))
     [('c', 0)]
     """
-    parents, hidden = unrolled(graph, 1 + graph.max_lag * (len(graph.names) + 1))
-    first = _node(one, parents, graph)
-    known = {_node(each, parents, graph) for each in given}
-    return frozenset(_reached(first, known, parents, hidden))
+    world = unrolled(graph.names, graph.edges(), 1 + graph.max_lag * (len(graph.names) + 1))
+    first = _node(one, world, graph)
+    return world.connected([first], {_node(each, world, graph) for each in given})
 
 
-def _node(each: str | Node, parents: dict[Node, set[Node]], graph: CausalGraph) -> Node:
+def _node(each: str | Node, world: MixedGraph[Node], graph: CausalGraph) -> Node:
     node = (each, 0) if isinstance(each, str) else (each[0], int(each[1]))
     if node[0] not in graph.names:
         raise UnknownNameError("variable", node[0], graph.names)
-    if node not in parents:
+    if node not in world.position:
         raise GraphError(
             f"{node[0]!r} {node[1]} rows ago lies outside the rows that are unrolled. "
             "Raise ``rows``."
         )
     return node
-
-
-def _reached(
-    start: Node,
-    known: set[Node],
-    parents: dict[Node, set[Node]],
-    hidden: set[frozenset[Node]],
-) -> set[Node]:
-    """All nodes with an open path from ``start`` (Bayes-ball; Shachter 1998)."""
-    children: dict[Node, set[Node]] = {n: set() for n in parents}
-    spouses: dict[Node, set[Node]] = {n: set() for n in parents}
-    for child, own in parents.items():
-        for parent in own:
-            children[parent].add(child)
-    for pair in hidden:
-        a, b = pair
-        spouses[a].add(b)
-        spouses[b].add(a)
-    above = set(known)
-    frontier = list(known)
-    while frontier:
-        for parent in parents[frontier.pop()] - above:
-            above.add(parent)
-            frontier.append(parent)
-    # a state is a node and whether the path enters it by an arrowhead
-    seen: set[tuple[Node, bool]] = set()
-    queue: deque[tuple[Node, bool]] = deque([(start, False)])
-    while queue:
-        node, into = queue.popleft()
-        if (node, into) in seen:
-            continue
-        seen.add((node, into))
-        collides = into and node in above
-        passes = node not in known
-        if passes:  # out by a tail
-            queue.extend((child, True) for child in children[node])
-        if collides or (not into and passes):  # out by an arrowhead at this node
-            queue.extend((parent, False) for parent in parents[node])
-            queue.extend((spouse, True) for spouse in spouses[node])
-    return {node for node, _ in seen if node not in known}

@@ -1,1 +1,41 @@
-"""Graph and question in, an estimand or the reason why there is none out; no arrays."""
+"""Graph and question to an estimand, a bound or a reason: symbolic, without arrays of data."""
+
+from doworld.identify.adjustment import adjustment_set as adjustment_set
+from doworld.identify.adjustment import adjustment_sets as adjustment_sets
+from doworld.identify.adjustment import adjustment_verdict as adjustment_verdict
+from doworld.identify.adjustment import cheapest_adjustment as cheapest_adjustment
+from doworld.identify.adjustment import optimal_adjustment as optimal_adjustment
+from doworld.identify.adjustment import valid_adjustment as valid_adjustment
+from doworld.identify.counterfactual import Event as Event
+from doworld.identify.counterfactual import Potential as Potential
+from doworld.identify.counterfactual import counterfactual_of as counterfactual_of
+from doworld.identify.effect import effect_verdict as effect_verdict
+from doworld.identify.effect import nodes_of as nodes_of
+from doworld.identify.effects import effect_of as effect_of
+from doworld.identify.effects import given_effect_of as given_effect_of
+from doworld.identify.facts import Facts as Facts
+from doworld.identify.gate import gate as gate
+from doworld.identify.gate import rolled as rolled
+from doworld.identify.instruments import Instrument as Instrument
+from doworld.identify.instruments import front_door as front_door
+from doworld.identify.instruments import instruments as instruments
+from doworld.identify.mediation import controlled_direct as controlled_direct
+from doworld.identify.mediation import natural_direct as natural_direct
+from doworld.identify.mediation import natural_indirect as natural_indirect
+from doworld.identify.mediation import on_the_treated as on_the_treated
+from doworld.identify.mixed import mixed as mixed
+from doworld.identify.mixed import mixed_worlds as mixed_worlds
+from doworld.identify.sequential import plan_effect as plan_effect
+from doworld.identify.sequential import sequential_adjustment as sequential_adjustment
+from doworld.identify.simulation import simulated as simulated
+from doworld.identify.transport import Domain as Domain
+from doworld.identify.transport import transport as transport
+from doworld.identify.verdict import Bounded as Bounded
+from doworld.identify.verdict import Cause as Cause
+from doworld.identify.verdict import Estimand as Estimand
+from doworld.identify.verdict import Hedge as Hedge
+from doworld.identify.verdict import Identified as Identified
+from doworld.identify.verdict import NotIdentified as NotIdentified
+from doworld.identify.verdict import Program as Program
+from doworld.identify.verdict import Verdict as Verdict
+from doworld.identify.verdict import Way as Way

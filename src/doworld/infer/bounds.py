@@ -1,35 +1,37 @@
 """Bounds for counterfactuals that run through levels, whose noise the log cannot give back."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
+from doworld.infer.envelope import Envelope, envelope
+from doworld.infer.fact import Otherwise
+from doworld.infer.level_bounds import LevelBounds, level_bounds
 from doworld.infer.setup import Setup
-from doworld.model.dynamics import World
-from doworld.model.world import WorldModel
 from doworld.query import Answer, Series, Status
 
-__all__ = ["ambiguous", "bounded", "forced"]
+__all__ = ["ambiguous", "bounded"]
+
+LEAST = 1e-6
+"""A level with a smaller upper bound is left out of what may have happened."""
 
 
 def ambiguous(
     setup: Setup,
     reached: Bool[np.ndarray, "rows variables"],
-    stochastic: Sequence[int],
+    levels: Sequence[int],
     changed: Bool[np.ndarray, "rows variables"],
 ) -> Bool[np.ndarray, "rows variables"]:
     """Where the altered world is not determined by the recovered noise.
 
     A level is open as soon as one of its causes changed or is itself open: many noises explain the
-    logged level, and they part ways under other causes. What has an open cause is open too; what is
-    set is not.
+    logged level, and they part ways under other causes. What has an open cause is open too, also
+    where a policy reads it; what is set is not.
     """
-    acts, cut = setup.reach.acts, setup.done.cut
-    level = np.isin(np.arange(reached.shape[1]), stochastic)
+    acts, cut = setup.reach.acts, setup.done.held
+    level = np.isin(np.arange(reached.shape[1]), levels)
     out = np.zeros_like(reached)
     for t in range(len(out)):
         for _ in range(setup.model.dynamics.levels):
@@ -40,58 +42,140 @@ def ambiguous(
     return out
 
 
-def forced(
-    world: World,
-    open_rows: Bool[np.ndarray, "made variables"],
-    stochastic: Sequence[int],
-    model: WorldModel,
-) -> tuple[World, Bool[np.ndarray, "worlds steps variables"]]:
-    """Worlds that span what may have happened: open levels drawn anew, and each level held.
-
-    Returns the worlds with a leading axis and where their noise is drawn anew.
-    """
-    steps = world.exogenous.shape[0]
-    mask = np.zeros((steps, open_rows.shape[1]), bool)
-    mask[: len(open_rows)] = open_rows
-    worlds = [world]
-    for i in stochastic:
-        levels = range(model.schema.variables[i].levels if mask[:, i].any() else 0)
-        for level in levels:
-            gain, offset = np.array(world.gain), np.array(world.offset)
-            gain[mask[:, i], i], offset[mask[:, i], i] = 0.0, level
-            worlds.append(replace(world, gain=jnp.asarray(gain), offset=jnp.asarray(offset)))
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *worlds)
-    return stacked, np.broadcast_to(mask, (len(worlds), *mask.shape))
-
-
 def bounded(
     answer: Answer,
-    setup: Setup,
+    world: Otherwise,
+    rows: Float[np.ndarray, "members samples steps variables"],
+    out: Float[np.ndarray, "members samples two steps variables"],
     values: Float[np.ndarray, "members samples rows variables"],
     open_rows: Bool[np.ndarray, "rows variables"],
-    names: Sequence[str],
+    key: jax.Array,
 ) -> Answer:
-    """The answer with status ``bounded``: at open rows, the interval spans all of ``values``."""
-    low, high = values.min((0, 1)), values.max((0, 1))
-    series = tuple(
-        _widened(s, low[:, i], high[:, i], open_rows[:, i])
-        for s, i in zip(answer.series, setup.targets, strict=True)
+    """The answer with status ``bounded``: open rows get bounds over all compatible models.
+
+    Levels get bounds on the probability of each (``level_bounds``), numbers downstream the ends of
+    what they can have been (``envelope``); both hold under every member of the ensemble.
+    """
+    if (open_rows & world.setup.done.followed).any():
+        return _unbounded(answer, world, open_rows)
+    model, schema = world.fact.model, world.fact.model.schema
+    levels = np.array([v.levels for v in schema.variables])
+    drawn = (np.ptp(values, 1) > 1e-5 * model.scale).any(0) & ~open_rows
+    before = _whole(world.fact.before, model.scaled(world.fact.filled.values), model)
+    after = _whole(world.setup.window, model.scaled(values[:, 0]), model)
+    before = np.broadcast_to(before, after.shape).copy()
+    if world.fact.missing.any():
+        before[:, before.shape[1] - world.fact.made :] = rows[:, 0, : world.fact.made]
+    found = level_bounds(world, before, after, open_rows, drawn, levels)
+    numbers = [t for t in world.setup.targets if not levels[t] and open_rows[:, t].any()]
+    ends = None
+    if numbers:
+        ends = envelope(world, rows, out[:, :, 0], values, open_rows, found, key)
+    series, lost = [], []
+    for each, i in zip(answer.series, world.setup.targets, strict=True):
+        if not open_rows[:, i].any():
+            series.append(_pinned(each))
+        elif levels[i]:
+            series.append(_levels(each, i, found, open_rows[:, i]))
+        else:
+            assert ends is not None
+            series.append(_numbers(each, i, ends, open_rows[:, i]))
+            lost += [each.variable] if series[-1].lower is None else []
+    names = ", ".join(schema.names[j] for j in np.flatnonzero(open_rows.any(0) & (levels > 0)))
+    why = answer.why.model_copy(
+        update={
+            "assumptions": (*_assumed(names, found, open_rows, levels), *answer.why.assumptions),
+            "warnings": (*answer.why.warnings, *_lost(lost, names)),
+        }
     )
-    levels = ", ".join(names)
-    assumed = (
-        f"What {levels} would have been cannot be known from what it was. The estimate assumes "
-        "Gumbel-max mechanisms (Oberst & Sontag 2019).",
-        f"The interval is a bound: it spans worlds with {levels} drawn anew and held at each of "
-        "its levels.",
-    )
-    why = answer.why.model_copy(update={"assumptions": (*assumed, *answer.why.assumptions)})
-    update = {"series": series, "why": why, "status": Status.BOUNDED}
+    update = {"series": tuple(series), "why": why, "status": Status.BOUNDED}
     return answer.model_copy(update=update)
 
 
-def _widened(series: Series, low: np.ndarray, high: np.ndarray, where: np.ndarray) -> Series:
-    if series.lower is None or series.upper is None or not where.any():
+def _unbounded(answer: Answer, world: Otherwise, open_rows: np.ndarray) -> Answer:
+    """No interval where a policy reacts to what cannot be known; the estimate is labelled."""
+    lost = dict.fromkeys(("lower", "upper", "half_lower", "half_upper"))
+    series = tuple(
+        s.model_copy(update=lost) if open_rows[:, i].any() else _pinned(s)
+        for s, i in zip(answer.series, world.setup.targets, strict=True)
+    )
+    names = ", ".join(
+        s.variable
+        for s, i in zip(answer.series, world.setup.targets, strict=True)
+        if open_rows[:, i].any()
+    )
+    note = (
+        f"No bound is known for {names}: the policy reacts to levels that this episode does not "
+        "determine. The estimate assumes Gumbel-max mechanisms (Oberst & Sontag 2019)."
+    )
+    why = answer.why.model_copy(update={"warnings": (*answer.why.warnings, note)})
+    return answer.model_copy(update={"series": series, "why": why, "status": Status.BOUNDED})
+
+
+def _whole(window: np.ndarray, rows: np.ndarray, model) -> np.ndarray:
+    """Rows −L+1…T: the history before row 0, which ``rows`` begin with, put in front."""
+    older = model.scaled(window)[1:][::-1]
+    if rows.ndim == 3:
+        older = np.broadcast_to(older, (len(rows), *older.shape))
+    return np.concatenate([older, rows], -2)
+
+
+def _assumed(names: str, found: LevelBounds, open_rows: np.ndarray, levels: np.ndarray):
+    opened = open_rows & (levels > 0)
+    sharp = "They are tight" if found.sharp[opened].all() else "They are valid, not always tight"
+    return (
+        f"What {names} would have been cannot be known from what it was. The estimate assumes "
+        "Gumbel-max mechanisms (Oberst & Sontag 2019).",
+        f"The bounds on the chances of {names} hold for every model that is compatible with its "
+        f"mechanism (Lally et al. 2025). {sharp}.",
+    )
+
+
+def _lost(names: Sequence[str], levels: str) -> list[str]:
+    if not names:
+        return []
+    return [
+        f"No bound is known for {', '.join(names)}: too many courses of {levels} are possible, and "
+        "its mechanism is not linear. Ask about fewer rows, or set the levels."
+    ]
+
+
+def _pinned(series: Series) -> Series:
+    """Probabilities that are known are their own bounds."""
+    if not series.probabilities:
         return series
+    own = series.probabilities
+    return series.model_copy(update={"probabilities_lower": own, "probabilities_upper": own})
+
+
+def _levels(series: Series, column: int, found: LevelBounds, where: np.ndarray) -> Series:
+    own = np.array(series.probabilities)
+    count = own.shape[-1]
+    low = np.where(where[:, None], found.lower[:, :, column, :count].min(0), own)
+    high = np.where(where[:, None], found.upper[:, :, column, :count].max(0), own)
+    possible = high > LEAST
+    first, last = possible.argmax(1), count - 1 - possible[:, ::-1].argmax(1)
+    estimate = np.array(series.estimate)
+    ends = {
+        "lower": np.minimum(np.where(where, first, estimate), estimate),
+        "upper": np.maximum(np.where(where, last, estimate), estimate),
+    }
+    return series.model_copy(
+        update={
+            "probabilities_lower": tuple(map(tuple, low.tolist())),
+            "probabilities_upper": tuple(map(tuple, high.tolist())),
+            **{name: tuple(end.astype(float).tolist()) for name, end in ends.items()},
+        }
+    )
+
+
+def _numbers(series: Series, column: int, ends: Envelope, where: np.ndarray) -> Series:
+    low, high = ends.lower[:, column], ends.upper[:, column]
+    if not np.isfinite([low[where], high[where]]).all():
+        ends_ = ("lower", "upper", "half_lower", "half_upper")
+        return series.model_copy(update=dict.fromkeys(ends_))
+    assert series.lower is not None
+    assert series.upper is not None
     lower = np.where(where, np.minimum(low, series.lower), series.lower)
     upper = np.where(where, np.maximum(high, series.upper), series.upper)
     return series.model_copy(

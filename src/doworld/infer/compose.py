@@ -6,9 +6,10 @@ import numpy as np
 from jaxtyping import Float
 
 from doworld.data import Kind, Variable
-from doworld.graph import Mark
+from doworld.identify import Bounded, Identified, NotIdentified
 from doworld.infer.engine import Draws
-from doworld.infer.grounds import blocked, forbidden, looped, relied_on, weakest, worries
+from doworld.infer.extrapolation import extrapolated
+from doworld.infer.grounds import relied_on, verdict_of, weakest, worries
 from doworld.infer.setup import Setup
 from doworld.infer.support import OUTSIDE, Support, leaves_first, support
 from doworld.infer.uncertainty import interval, split, widening
@@ -93,20 +94,26 @@ def why_of(
     assumed, warned = worries(model, causes, setup.names)
     edges = relied_on(model.graph, causes, setup.names)
     words, outside = _support_words(setup, draws, found)
+    lawful, blind = extrapolated(
+        model, found, relevant=setup.reach.ancestors(list(setup.targets)), first=setup.first
+    )
     if draws.diverged:
         warned.append(
             f"{draws.diverged:.0%} of the rollouts ran away and were cut off: "
             "the model is asked far outside what it knows."
         )
+    verdict = verdict_of(model, query)
+    caveats = verdict.caveats if isinstance(verdict, Identified) else ()
     return Why(
         summary=summary_of(query),
-        assumptions=(*assumed, *setup.assumptions, *extra),
+        adjustment=" ".join(verdict.steps) if isinstance(verdict, Identified) else "",
+        assumptions=(*assumed, *setup.assumptions, *extra, *lawful),
         edges=tuple(f"{e}, probability {e.probability:.2f}" for e in edges),
         weakest_edge=weakest(edges),
         support=words,
         outside=outside,
         rows=model.rows,
-        warnings=(*setup.warnings, *warned),
+        warnings=(*setup.warnings, *warned, *caveats, *blind),
     )
 
 
@@ -134,44 +141,31 @@ def summary_of(query: Query) -> str:
 
 
 def refusal(model: WorldModel, query: Query, names: Sequence[str]) -> Answer | None:
-    """``not_identified`` where the log cannot say what an intervention does, else None."""
-    done = getattr(query, "interventions", ())
-    causes = [i.variable for i in done]
-    edge = blocked(model.graph, causes, names)
-    reason = forbidden(model, done)
-    if edge is not None:
-        pair = (edge.source, edge.target)
-        reason = (
-            f"The data do not say whether {edge} is cause, effect or common cause.",
-            f"Give prior knowledge (Prior(required=({pair!r},)) or its reverse), or log rows in "
-            f"which {pair[0]} is set at random, and learn again.",
-        )
-        if edge.mark is Mark.BIDIRECTED:
-            reason = (
-                f"An unobserved common cause stands behind {edge}: answers would hold its share.",
-                f"Log rows in which {pair[0]} and {pair[1]} are set at random, or log what moves "
-                "both, and learn again.",
+    """``not_identified`` where the gate says that simulation is no answer, else None."""
+    verdict = verdict_of(model, query)
+    match verdict:
+        case Identified(estimand=estimand) if estimand.simulates:
+            return None
+        case Identified(estimand=estimand):
+            reason = f"An unobserved cause would share in what is simulated. {verdict.steps[0]}"
+            fix = (
+                "The log itself gives the effect on its own population, by "
+                f"{estimand.way.value}: {estimand}. Ask Effect."
             )
-    if reason is None and (fact := looped(model.graph, model.schema, causes, names)) is not None:
-        reason = (
-            fact.note,
-            "Log more often, so that causes come in earlier rows, or set one of these at random.",
-        )
-    if reason is None:
-        return None
+            edge = ""
+        case Bounded():
+            reason, edge = verdict.reason, ""
+            fix = verdict.fix or "Ask Effect for the bounds."
+        case NotIdentified():
+            reason, fix, edge = verdict.reason, verdict.fix, verdict.edge
     series = (Series(variable=n, unit=model.schema[n].unit, rows=(), estimate=None) for n in names)
     return Answer(
         query=query,
         status=Status.NOT_IDENTIFIED,
         level=query.level,
         series=tuple(series),
-        why=Why(
-            summary=summary_of(query),
-            weakest_edge=str(edge) if edge else "",
-            rows=model.rows,
-            warnings=(reason[0],),
-        ),
-        fix=reason[1],
+        why=Why(summary=summary_of(query), weakest_edge=edge, rows=model.rows, warnings=(reason,)),
+        fix=fix,
         step=model.schema.step,
         time_unit=model.schema.time_unit,
     )

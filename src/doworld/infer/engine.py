@@ -1,6 +1,6 @@
 """The shared engine: samples × members rollouts of one world, in pieces that fit in memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import jax
@@ -14,10 +14,13 @@ from doworld.mechanisms import InvertibleBank
 from doworld.model.dynamics import Dynamics, Noise, World
 from doworld.model.simulate import bucket, simulate
 
-__all__ = ["Draws", "draw", "key_of", "mirrored_noise", "repeated", "settled"]
+__all__ = ["Draws", "draw", "key_of", "lucky", "mirrored_noise", "repeated", "settled"]
 
 MOST = 2**25
 """Numbers that one call may hold at once; more samples than fit are drawn call by call."""
+
+LUCK = 101
+"""The number of a key's stream that policies draw from."""
 
 PATHS = 8
 """Whole trajectories that are kept, for support."""
@@ -87,6 +90,7 @@ def draw(setup: Setup, samples: int, key: PRNGKeyArray) -> Draws:
     values, whole, paths, lost = [], [], None, 0
     for number in range(-(-samples // batch)):
         own = jax.random.fold_in(key, number)
+        worlds = lucky(worlds, own)
         noise = mirrored_noise(model.dynamics, own, worlds=1, samples=batch, steps=steps)
         rows = np.asarray(simulate(model.dynamics, worlds, noise))[:, :, : setup.steps]
         rows = rows[:, : samples - number * batch]
@@ -104,6 +108,14 @@ def draw(setup: Setup, samples: int, key: PRNGKeyArray) -> Draws:
         diverged=lost / (samples * model.dynamics.members),
         whole=np.concatenate(whole, 1) if whole else None,
     )
+
+
+def lucky(worlds: World, key: PRNGKeyArray) -> World:
+    """The worlds with their policies' luck drawn, which is no mechanism's noise."""
+    if worlds.followed is None:
+        return worlds
+    luck = jax.random.uniform(jax.random.fold_in(key, LUCK), worlds.followed.luck.shape)
+    return replace(worlds, followed=replace(worlds.followed, luck=luck))
 
 
 def repeated(world: World, times: int) -> World:

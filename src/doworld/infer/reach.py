@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld.model.world import WorldModel
+from doworld.query.done import Done
 
 __all__ = ["Reach"]
 
@@ -49,6 +50,27 @@ class Reach:
         for k in range(len(lags)):
             lags = np.minimum(lags, lags[:, k, None] + lags[None, k, :])
         return lags
+
+    @cached_property
+    def now(self) -> Bool[np.ndarray, "sources targets"]:
+        """Whether i acts on j within one row, along any path; everything acts on itself."""
+        out = self.acts[..., 0] | np.eye(len(self.acts), dtype=bool)
+        for _ in range(len(out).bit_length()):
+            out = out @ out
+        return out
+
+    def following(self, done: Done) -> "Reach":
+        """The same where policies carry what they read to what follows them."""
+        if not done.policies:
+            return self
+        acts = self.acts.copy()
+        for reads, policy in zip(done.reads, done.policies, strict=True):
+            own = int(policy.variable)
+            acts[reads, own, 0] = True
+            acts[own, own, 0] = False
+            if reads[own] and acts.shape[2] > 1:
+                acts[own, own, 1] = True
+        return Reach(acts)
 
     def ancestors(self, targets: list[int]) -> list[int]:
         """The columns that can act on one of ``targets``, these included."""

@@ -1,5 +1,6 @@
 """Abduction and replay: the same noise, member by member, in the world as it was and otherwise."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -9,23 +10,26 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from doworld.infer.engine import MOST, repeated, settled
 from doworld.mechanisms import StochasticBank
-from doworld.model.dynamics import Dynamics, Noise, World, abduct, rollout
+from doworld.model.dynamics import Dynamics, Followed, Noise, World, abduct, rollout
 from doworld.model.simulate import bucket, simulate
 
-__all__ = ["complete", "replay"]
+__all__ = ["complete", "replay", "stacked"]
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="shared")
 def _replay(
     dynamics: Dynamics,
-    window: Float[Array, "lags variables"],
-    rows: Float[Array, "members samples steps variables"],
+    window: Float[Array, "*episodes lags variables"],
+    rows: Float[Array, "members units steps variables"],
     worlds: World,
     anew: Bool[Array, "worlds steps variables"],
+    through: Bool[Array, "nested variables"],
+    luck: Float[Array, "units rows p"] | None,
     *,
     key: PRNGKeyArray,
-) -> Float[Array, "members samples worlds steps variables"]:
-    def one(banks, own, number, member):
+    shared: bool,
+) -> Float[Array, "members units worlds steps variables"]:
+    def one(banks, window, own, worlds, fortune, number, member):
         posterior_key, fresh_key = jax.random.split(jax.random.fold_in(key, number))
         # a member's posterior draws are its own, fresh draws are shared by all members
         recovered = abduct(dynamics, banks, window, own, jax.random.fold_in(posterior_key, member))
@@ -33,14 +37,28 @@ def _replay(
 
         def world(which, redrawn):
             noise = _mixed(banks, recovered, fresh, redrawn)
+            if which.followed is not None and fortune is not None:
+                which = replace(which, followed=replace(which.followed, luck=fortune))
             return rollout(dynamics, banks, which, noise)
 
-        return jax.vmap(world)(worlds, anew)
+        def nested(which, redrawn, held):
+            # the world that ``held`` variables are taken from is the first one
+            gain = jnp.where(held, 0.0, which.gain)
+            offset = jnp.where(held, first, which.offset)
+            return world(replace(which, gain=gain, offset=offset), redrawn)
+
+        if through.shape[0] == 0:
+            return jax.vmap(world)(worlds, anew)
+        first = world(jax.tree.map(lambda leaf: leaf[0], worlds), anew[0])
+        return jax.vmap(nested)(worlds, anew, through)
 
     def member(inputs):
         banks, own, number = inputs
         each = jnp.arange(own.shape[0])
-        return jax.vmap(lambda r, s: one(banks, r, s, number))(own, each)
+        drawn = None if luck is None else 0
+        axes = (None, None, 0, None) if shared else (None, 0, 0, 1)
+        every = jax.vmap(one, in_axes=(*axes, drawn, 0, None))
+        return every(banks, window, own, worlds, luck, each, number)
 
     return jax.lax.map(member, (dynamics.banks, rows, jnp.arange(rows.shape[0])))
 
@@ -56,34 +74,92 @@ def _mixed(banks, recovered: Noise, fresh: Noise, anew: Bool[Array, "steps varia
     return tuple(out)
 
 
+def stacked(worlds: list[World], axis: int = 0) -> World:
+    """Worlds of one shape as one with an axis of them, filled up to 2, 4, 8 … with the first."""
+    size = bucket(len(worlds), 2)
+    worlds = _alike(worlds)
+    return jax.tree.map(
+        lambda *leaves: jnp.stack([*leaves, *leaves[:1] * (size - len(worlds))], axis), *worlds
+    )
+
+
+def _alike(worlds: list[World]) -> list[World]:
+    """The worlds with policies of one shape each, off where a world has none."""
+    every = [w.followed for w in worlds if w.followed is not None]
+    if not every:
+        return worlds
+    count = max(f.on.shape[-1] for f in every)
+    cases = max(f.policies.bias.shape[-1] for f in every)
+    sweeps = max(f.sweeps for f in every)
+
+    def wide(followed: Followed) -> Followed:
+        spare = count - followed.on.shape[-1]
+        more = cases - followed.policies.bias.shape[-1]
+
+        def leaf(array: Array) -> Array:
+            shape = ((0, spare), (0, more), (0, 0))[: array.ndim]
+            return jnp.pad(array, shape, mode="edge")
+
+        return replace(
+            followed,
+            policies=jax.tree.map(leaf, followed.policies),
+            on=jnp.pad(followed.on, ((0, 0), (0, spare))),
+            luck=jnp.pad(followed.luck, ((0, 0), (0, spare)), mode="edge"),
+            sweeps=sweeps,
+        )
+
+    first = wide(every[0])
+    none = replace(first, on=jnp.zeros_like(first.on))
+    return [replace(w, followed=none if w.followed is None else wide(w.followed)) for w in worlds]
+
+
 def replay(
     dynamics: Dynamics,
-    window: Float[Array, "lags variables"],
-    rows: Float[np.ndarray, "members samples steps variables"],
+    window: Float[Array, "*episodes lags variables"],
+    rows: Float[np.ndarray, "members units steps variables"],
     worlds: World,
     *,
-    anew: Bool[np.ndarray, "worlds steps variables"],
     key: PRNGKeyArray,
-) -> Float[np.ndarray, "members samples worlds steps variables"]:
+    anew: Bool[np.ndarray, "worlds steps variables"] | None = None,
+    through: Bool[np.ndarray, "nested variables"] | None = None,
+    luck: Float[np.ndarray, "units rows p"] | None = None,
+) -> Float[np.ndarray, "members units worlds steps variables"]:
     """Recovers the noise of ``rows`` and rolls every world out with it, in scaled units.
 
-    ``window`` is the logged history; ``worlds`` have a leading axis, and their own windows.
-    ``anew`` marks rows of stochastic mechanisms whose noise is drawn rather than recovered.
-    Families whose noise is not unique draw it from its posterior, once a sample.
+    The units are samples of one episode, which share ``window``, the logged history, and the
+    ``worlds`` with their leading axis; or, where ``window`` has an axis of units, episodes of
+    their own, and ``worlds`` have the axes (worlds, units). ``anew`` marks rows of stochastic
+    mechanisms whose noise is drawn rather than recovered. Where ``through`` is given, its variables
+    take the values that they have in the first world: nested counterfactuals. ``luck`` is
+    what policies draw by, in every world the same. Families whose noise is not unique draw it from
+    its posterior, once a unit.
     """
-    members, samples, steps, size = rows.shape
-    count = anew.shape[0]
-    piece = samples
+    members, units, steps, size = rows.shape
+    shared = window.ndim == 2
+    count = worlds.exogenous.shape[0]
+    anew = np.zeros((count, steps, size), bool) if anew is None else anew
+    through = np.zeros((0, size), bool) if through is None else through
+    piece = bucket(units, 1)
     while piece > 8 and members * piece * count * steps * size > MOST:
-        piece = -(-piece // 2)
+        piece //= 2
     parts = []
-    for number, begin in enumerate(range(0, samples, piece)):
-        some = rows[:, begin : begin + piece]
-        short = piece - some.shape[1]
-        padded = np.pad(some, ((0, 0), (0, short), (0, 0), (0, 0)), mode="edge")
+    for number, begin in enumerate(range(0, units, piece)):
+        at = np.minimum(np.arange(begin, begin + piece), units - 1)
+        kept = min(piece, units - begin)
         own = jax.random.fold_in(key, number)
-        out = _replay(dynamics, window, jnp.asarray(padded), worlds, jnp.asarray(anew), key=own)
-        parts.append(np.asarray(out)[:, : piece - short])
+        some = worlds if shared else jax.tree.map(lambda leaf, at=at: leaf[:, at], worlds)
+        out = _replay(
+            dynamics,
+            window if shared else window[at],
+            jnp.asarray(rows[:, at]),
+            some,
+            jnp.asarray(anew),
+            jnp.asarray(through),
+            None if luck is None else jnp.asarray(luck[at]),
+            key=own,
+            shared=shared,
+        )
+        parts.append(np.asarray(out)[:, :kept])
     return settled(np.concatenate(parts, 1))[0]
 
 

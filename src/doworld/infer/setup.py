@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -11,12 +12,13 @@ from doworld._core.errors import QueryError
 from doworld.data import Role, Schema
 from doworld.infer.actions import natural
 from doworld.infer.history import Filled, fill, table
-from doworld.infer.interventions import Done, arrays, idle
+from doworld.infer.interventions import check_order, idle
 from doworld.infer.reach import Reach
-from doworld.model.dynamics import World
+from doworld.model.dynamics import Followed, World
 from doworld.model.simulate import bucket
 from doworld.model.world import WorldModel
 from doworld.query import Intervention, Rows
+from doworld.query.done import Done, arrays
 
 __all__ = ["Setup", "prepare", "targets_of"]
 
@@ -34,6 +36,7 @@ class Setup:
         logged, logged_from: the given rows, rewards aligned, NaN where missing, and the number of
             the first of them.
         window: rows 0, −1, … −(L−1), the newest first, after the interventions on row 0.
+        before: row −1 as it was given, or row 0 where it was not.
         exogenous: actions and contexts of rows first…last where nobody intervenes.
         done: the interventions on rows 0…last.
         evidence: a static table's given states, which hold as they are.
@@ -48,6 +51,7 @@ class Setup:
     last: int
     logged: Float[np.ndarray, "given variables"]
     window: Float[np.ndarray, "lags variables"]
+    before: Float[np.ndarray, " variables"]
     exogenous: Float[np.ndarray, "steps variables"]
     done: Done
     evidence: Bool[np.ndarray, " variables"]
@@ -74,7 +78,7 @@ class Setup:
         offset = gain * model.center + self.done.offset[rows] - model.center
         offset = offset / model.scale
         exogenous = model.scaled(self.exogenous)
-        held = self.evidence & (gain[0] == 1) & (offset[0] == 0)
+        held = self.evidence & ~self.done.touched[0]
         gain[0, held], offset[0, held] = 0.0, exogenous[0, held]
         size = 1 if model.schema.static else bucket(self.steps)
         return World(
@@ -82,11 +86,47 @@ class Setup:
             exogenous=_padded(exogenous, size, 0.0),
             gain=_padded(gain, size, 1.0),
             offset=_padded(offset, size, 0.0),
+            followed=self._followed(size) if self.done.policies else None,
         )
+
+    def _followed(self, size: int) -> Followed:
+        """The policies in scaled units, their luck an even half until it is drawn."""
+        model, done = self.model, self.done
+        policies, on = done.stacked()
+        if model.schema.static:  # a table has no row before the one that is generated
+            on = np.concatenate([np.zeros_like(on[:1]), on])
+        on = _padded(on, size + 1, 0.0)
+        offset = done.gain[0] * model.center + done.offset[0] - model.center
+        return Followed(
+            policies=jax.tree.map(_exact, policies.scaled(model.center, model.scale)),
+            on=on,
+            luck=jnp.full(on.shape, 0.5),
+            before=_single(model.scaled(self.before)),
+            gain=_single(done.gain[0]),
+            offset=_single(offset / model.scale),
+            sweeps=self._sweeps(),
+        )
+
+    def _sweeps(self) -> int:
+        """How often a row is worked through until every policy has seen what it reads."""
+        order, now = np.asarray(self.model.dynamics.order), self.reach.acts[..., 0]
+        followed = [int(p.variable) for p in self.done.policies]
+        for reads, own in zip(self.done.reads, followed, strict=True):
+            heirs = now[own] & ~np.isin(np.arange(len(order)), followed)
+            others = reads & (np.arange(len(order)) != own)
+            if heirs.any() and others.any() and order[heirs].min() <= order[others].max():
+                return len(followed) + 1
+        return 1
 
 
 def _single(array: np.ndarray) -> Array:
     return jnp.asarray(np.asarray(array, np.float32))
+
+
+def _exact(array: np.ndarray) -> Array:
+    """Whole numbers as they are, others in single precision."""
+    whole = np.issubdtype(np.asarray(array).dtype, np.integer)
+    return jnp.asarray(array, jnp.int32) if whole else _single(array)
 
 
 def _padded(rows: np.ndarray, size: int, value: float) -> Array:
@@ -120,15 +160,18 @@ def prepare(
             f"{given.length} rows are given. Ask about one row at a time."
         )
     targets = targets_of(schema, target)
-    reach = Reach.of(model)
     first, last = (0, 0) if schema.static else (1, horizon)
     logged = table(schema, given)
     filled = fill(logged, model.typical)
     values, told = natural(schema, planned or {}, filled.values[-1], last + 1)
     done = arrays(schema, interventions, last + 1)
+    own = Reach.of(model)
+    check_order(schema, done, own)
+    reach = own.following(done)
     window = _window(filled.values, lags)
+    before = filled.values[-2:][0]
     if lags:
-        window[0] = done.apply(values[:1])[0]
+        window[0] = done.apply(values[:1], before=before)[0]
     would_be = _known(schema, values, ~filled.gap[-1], told.any(0) | ~filled.never)
     relevant = reach.ancestors(list(targets))
     states = set(schema.positions(Role.STATE))
@@ -146,6 +189,7 @@ def prepare(
         last=last,
         logged=logged,
         window=window,
+        before=before,
         exogenous=values[first:],
         done=done,
         evidence=evidence,

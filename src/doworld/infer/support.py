@@ -43,7 +43,7 @@ def support(
     model: WorldModel,
     reach: Reach,
     *,
-    past: Float[np.ndarray, "lags variables"],
+    past: Float[np.ndarray, "*paths lags variables"],
     paths: Float[np.ndarray, "paths rows variables"],
     cut: Bool[np.ndarray, "rows variables"],
     trust: Float[np.ndarray, " variables"],
@@ -54,12 +54,12 @@ def support(
     s_j(t) = min(local_j(t), within_j(t), min over causes i at lag k of s_i(t−k)^(0.95^k)), so that
     no effect is better supported than its cause, and a stable world forgets a detour.
 
-    ``past`` are rows before the first of ``paths``, the newest first; ``trust`` is how far the row
-    just before is known; where ``cut``, a value is set and its mechanism not asked; what is
-    ``fact`` was logged as it is and needs no support from elsewhere.
+    ``past`` are rows before the first of ``paths``, the newest first, of all or of each; ``trust``
+    is how far the row just before is known; where ``cut``, a value is set and its mechanism not
+    asked; what is ``fact`` was logged as it is and needs no support from elsewhere.
     """
-    lags, steps = len(past), paths.shape[1]
-    history = np.broadcast_to(past[::-1], (len(paths), *past.shape))
+    lags, steps = past.shape[-2], paths.shape[1]
+    history = np.broadcast_to(past[..., ::-1, :], (len(paths), *past.shape[-2:]))
     rows = np.concatenate([history, paths], 1)
     local = np.where(cut, 1.0, _local(model, model.scaled(rows), lags, steps))
     within = _within(model, rows).mean(0)

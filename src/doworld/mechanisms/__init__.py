@@ -9,6 +9,7 @@ from doworld.mechanisms.categorical import CategoricalBank as CategoricalBank
 from doworld.mechanisms.coding import Coding as Coding
 from doworld.mechanisms.known import Known as Known
 from doworld.mechanisms.known import KnownBank as KnownBank
+from doworld.mechanisms.law import LawBank as LawBank
 from doworld.mechanisms.linear import LinearBank as LinearBank
 from doworld.mechanisms.monolith import MonolithBank as MonolithBank
 from doworld.mechanisms.neural import NeuralBank as NeuralBank

@@ -11,7 +11,14 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from doworld.data import Role, Trajectories
-from doworld.mechanisms import AbstractBank, KnownBank, LinearBank, NeuralBank, PolynomialBank
+from doworld.mechanisms import (
+    AbstractBank,
+    KnownBank,
+    LawBank,
+    LinearBank,
+    NeuralBank,
+    PolynomialBank,
+)
 from doworld.model.design import HELD, Design
 from doworld.model.dynamics import Dynamics, World
 from doworld.model.quantiles import ends
@@ -105,6 +112,7 @@ def _(bank: NeuralBank, factor: Float[np.ndarray, " n"]) -> AbstractBank:
 @_quieter.register(LinearBank)
 @_quieter.register(PolynomialBank)
 @_quieter.register(KnownBank)
+@_quieter.register(LawBank)
 def _(bank, factor: Float[np.ndarray, " n"]) -> AbstractBank:
     return eqx.tree_at(lambda b: b.sigma, bank, bank.sigma * jnp.asarray(factor, jnp.float32))
 

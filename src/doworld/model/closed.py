@@ -9,14 +9,19 @@ from doworld.mechanisms import LinearBank, PolynomialBank, ensemble
 from doworld.mechanisms.noise import fit_knots
 from doworld.mechanisms.polynomial import monomials, place
 from doworld.model.design import Design, Parents
+from doworld.model.regression import (
+    Regression,
+    log_density,
+    members_of,
+    normal_equations,
+    regression,
+    ridge,
+)
 
 __all__ = ["Closed", "fit_closed", "fit_linear", "linear_bank", "polynomial_bank", "wiring"]
 
-MOST_ROWS = 40_000
 MOST_TERMS = 400
 SMALLEST_SIGMA = 1e-7
-SMALL = 2_000
-"""Rows below which the held-out ones are worth learning from, once families are chosen."""
 
 CLEAR = 0.1
 """Unexplained share of the spread below which a polynomial needs 8 rows a coefficient, not 40."""
@@ -66,64 +71,7 @@ def _products(inputs: np.ndarray, terms: np.ndarray) -> Float[np.ndarray, "rows 
     return out
 
 
-def _solve(gram: np.ndarray, moment: np.ndarray, ridge: float) -> np.ndarray:
-    root = np.sqrt(np.maximum(np.diag(gram), 1e-12))
-    scaled = gram / root / root[:, None]
-    scaled[np.diag_indices_from(scaled)] += ridge
-    return (np.linalg.solve(scaled, (moment.T / root).T).T / root).T
-
-
-def _log_density(error: np.ndarray, sigma: float) -> float:
-    if not len(error):
-        return -np.inf
-    return float(np.mean(-0.5 * (error / sigma) ** 2) - np.log(sigma) - 0.5 * np.log(2 * np.pi))
-
-
-@dataclass(frozen=True, eq=False)
-class _Data:
-    inputs: np.ndarray
-    target: np.ndarray
-    train: np.ndarray
-    judge: np.ndarray  # held-out rows; all where there are none
-    small: bool  # whether the last fit is from all rows
-    signs: np.ndarray  # members × rows, one of ±1 an episode or block
-    mask: np.ndarray  # members × k
-    powers: tuple[int, ...]  # highest power that each input's distinct values determine
-    scale: float
-
-
-def _data(design: Design, parents: Parents, i: int, seed: int) -> _Data:
-    target, columns = int(parents.targets[i]), parents.columns[i]
-    used = parents.mask[:, i].any(0)
-    columns = np.where(used, columns, columns[0])
-    keep = np.flatnonzero(design.complete(target, columns[used]))
-    rng = np.random.default_rng([seed, target])
-    if len(keep) > MOST_ROWS:
-        keep = np.sort(rng.choice(keep, MOST_ROWS, replace=False))
-    at, held, unit = design.rows[keep], design.held[keep], design.unit[keep]
-    train = ~held if not held.all() else held
-    judge = held if held.any() else train
-    small = design.size < SMALL
-    if small:  # spared rows count once everything is chosen
-        spared = design.kept[design.complete(target, columns[used], design.kept)]
-        at = np.concatenate([at, spared])
-        train, judge = (np.resize(part, len(at)) for part in (train, judge))
-        train[len(keep) :] = judge[len(keep) :] = False
-        unit = design.unit_of_row[at]
-    inputs = design.gather(columns, at) * used
-    y = design.values[at, target]
-    if parents.residual[i]:
-        y = y - design.values[at - 1, target]
-    spread = float(y.std()) if len(y) else 1.0
-    scale = spread if spread > 1e-9 else 1.0
-    own, unit = np.unique(unit, return_inverse=True)
-    signs = rng.choice([-1.0, 1.0], (len(parents.mask), len(own)))[:, unit]
-    powers = tuple(max(1, min(5, len(np.unique(inputs[:, k])) - 1)) for k in range(len(columns)))
-    mask = parents.mask[:, i]
-    return _Data(inputs, y / scale, train, judge, small, signs, mask, powers, scale)
-
-
-def _fit_degree(data: _Data, degree: int) -> Closed | None:
+def _fit_degree(data: Regression, degree: int) -> Closed | None:
     terms = monomials(data.inputs.shape[1], degree, most=data.powers)
     used = data.mask.any(0)
     inside = np.concatenate([[True], used])[terms].all(-1)
@@ -135,19 +83,20 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
     gram = products[train].T @ products[train]
     moment = products[train].T @ data.target[train]
     best = None
-    for ridge in (1e-10, 1e-7, 1e-4, 1e-2):
-        weight = _solve(gram, moment, ridge)
+    for amount in (1e-10, 1e-7, 1e-4, 1e-2):
+        weight = normal_equations(gram, moment, amount)
         error = data.target[judge] - products[judge] @ weight
         rmse = float(np.sqrt(np.mean(error**2))) if len(error) else 1.0
         if best is None or rmse < 0.999 * best[0]:
-            best = (rmse, ridge, error)
+            best = (rmse, amount, error)
     assert best is not None
-    rmse, ridge, error = best
+    rmse, amount, error = best
     few = degree > 1 and train.sum() < 40 * len(terms)
     sigma = max(rmse, SMALLEST_SIGMA)
-    weights = _members(data, products, terms, train, ridge)
-    every = np.ones(len(train), bool)
-    final = _members(data, products, terms, every, ridge) if data.small else weights
+    reads = (terms[:, :, None] == np.arange(1, data.inputs.shape[1] + 1)).any(1)
+    solve, every = ridge(amount), np.ones(len(train), bool)
+    weights = members_of(data, products, reads, train, solve)
+    final = members_of(data, products, reads, every, solve) if data.small else weights
     low, high = data.inputs.min(0, initial=0), data.inputs.max(0, initial=0)
     reach = 0.5 * (high - low)
     return Closed(
@@ -159,48 +108,23 @@ def _fit_degree(data: _Data, degree: int) -> Closed | None:
         scale=data.scale,
         sigma=sigma,
         knots=fit_knots(error / sigma),
-        log_likelihood=_log_density(error, sigma) - np.log(data.scale),
+        log_likelihood=log_density(error, sigma) - np.log(data.scale),
         rmse=rmse * data.scale,
         low=low - reach,
         high=high + reach,
     )
 
 
-def _members(
-    data: _Data, products: np.ndarray, terms: np.ndarray, rows: np.ndarray, ridge: float
-) -> Float[np.ndarray, "members p"]:
-    """Each member's weights from ``rows``: the fit, moved as its errors could have moved it.
-
-    w_m = w + (PᵀP + λ)⁻¹ Pᵀ(η_m e), with one sign η_m = ±1 for all rows of an episode or block
-    (the wild cluster bootstrap, Cameron, Gelbach & Miller 2008). The inputs stay as they are, so
-    that no member misses the one block in which something moved. Members of one graph are centred
-    on its fit, and their spread made up for that; the only member of a graph is its fit.
-    """
-    P, y = products[rows], data.target[rows]
-    out = np.zeros((len(data.mask), len(terms)))
-    for mask in np.unique(data.mask, axis=0):
-        own = np.concatenate([[True], mask > 0])[terms].all(-1)
-        gram = P[:, own].T @ P[:, own]
-        weight = _solve(gram, P[:, own].T @ y, ridge)
-        alike = np.flatnonzero((data.mask == mask).all(-1))
-        error = (y - P[:, own] @ weight)[:, None] * data.signs[alike][:, rows].T
-        moved = _solve(gram, P[:, own].T @ error, ridge)
-        lost = np.sqrt(len(alike) / max(len(alike) - 1, 1))  # of their spread, by centring
-        moved = (moved - moved.mean(1, keepdims=True)) * lost
-        out[np.ix_(alike, own)] = (weight[:, None] + moved).T
-    return out
-
-
 def fit_linear(design: Design, parents: Parents, i: int, *, seed: int) -> Closed:
     """Fits target number ``i`` linearly."""
-    fitted = _fit_degree(_data(design, parents, i, seed), 1)
+    fitted = _fit_degree(regression(design, parents, i, seed), 1)
     assert fitted is not None
     return fitted
 
 
 def fit_closed(design: Design, parents: Parents, i: int, *, seed: int) -> dict[int, Closed]:
     """Fits target number ``i`` with every degree that its rows can carry, up to 5; 1 always."""
-    data = _data(design, parents, i, seed)
+    data = regression(design, parents, i, seed)
     out: dict[int, Closed] = {}
     for degree in range(1, 6):
         fitted = _fit_degree(data, degree)

@@ -14,6 +14,7 @@ from doworld.model.choose import likelihood_of, open_loop_rmse
 from doworld.model.closed import Closed, fit_closed, linear_bank, polynomial_bank
 from doworld.model.design import HELD, LEARN, Design, Parents
 from doworld.model.dynamics import Dynamics
+from doworld.model.law_fit import LawFit, fit_law, law_bank
 from doworld.model.neural_fit import CHUNKS, NeuralSettings, fit_neural
 from doworld.model.spread_fit import fit_spread
 from doworld.model.training import Checkpoint
@@ -32,6 +33,9 @@ FEWEST_STARTS = 20
 
 SIMPLER = 0.02
 """Log likelihood per row that a richer family must gain before it is preferred."""
+
+NEGLIGIBLE = 1e-3
+"""Error of an open-loop forecast over the spread of the variable that leaves nothing to improve."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +124,7 @@ def fit_continuous(
     wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
     *,
     settings: NeuralSettings | None,
+    laws: bool,
     seed: int,
     progress: Progress,
     store: Checkpoint,
@@ -127,6 +132,7 @@ def fit_continuous(
     """Mechanisms of the targets of ``plan``, each of the family that forecasts it best.
 
     ``wire(banks)`` assembles the transition in which only ``banks`` act and all else is as logged.
+    Where ``laws``, they are fitted too, and preferred where they forecast as well.
     """
     count = len(plan.targets)
     track = progress.task("closed forms", count)
@@ -146,7 +152,16 @@ def fit_continuous(
         plan,
     )
     starts = rollouts(log, data, settings or NeuralSettings())
-    wanting = any(f.sigma > GOOD_ENOUGH for f in best.values())
+    unexplained = {i: f.sigma for i, f in best.items()}
+    lawful: list[LawFit] = []
+    if laws:
+        lawful = _laws(log, data, plan, seed=seed, progress=progress)
+        bent = [i for i, f in enumerate(lawful) if not f.linear]
+        if bent:
+            sets["law"] = _law_set(lawful, bent, sets["linear"], data, plan, final=False)
+            final["law"] = _law_set(lawful, bent, final["linear"], data, plan, final=True)
+        unexplained = {i: min(unexplained[i], f.unexplained) for i, f in enumerate(lawful)}
+    wanting = any(share > GOOD_ENOUGH for share in unexplained.values())
     if settings is not None and wanting and data.size >= FEWEST_ROWS:
         network = _neural(
             data,
@@ -159,9 +174,38 @@ def fit_continuous(
             store=store,
         )
         sets["neural"] = final["neural"] = (network,)
-    choice, fits = _select(data, plan, wire, sets, families=families, starts=starts)
+    called = {("closed", i): name for i, name in families.items()}
+    called |= {("law", i): "linear" for i, f in enumerate(lawful) if f.linear}
+    choice, fits = _select(data, plan, wire, sets, called=called, starts=starts)
     at = {int(t): i for i, t in enumerate(plan.targets)}
     return Continuous(_mix(final, choice, at), _mix(sets, choice, at), fits)
+
+
+def _laws(
+    log: Trajectories, data: Design, plan: Parents, *, seed: int, progress: Progress
+) -> list[LawFit]:
+    count = len(plan.targets)
+    track = progress.task("laws", count)
+    out = []
+    for i in range(count):
+        out.append(fit_law(log.schema, data, plan, i, seed=seed))
+        track.advance(1)
+    return out
+
+
+def _law_set(
+    lawful: list[LawFit],
+    bent: list[int],
+    linear: tuple[AbstractBank, ...],
+    data: Design,
+    plan: Parents,
+    *,
+    final: bool,
+) -> tuple[AbstractBank, ...]:
+    """The laws of the targets ``bent``, and the linear family's where the law is linear."""
+    laws = law_bank([lawful[i] for i in bent], data, plan.of(bent), final=final)
+    straight = [i for i in range(len(lawful)) if i not in bent]
+    return (laws, *(_part(bank, straight) for bank in linear if straight))
 
 
 def _final(fit: Closed) -> Closed:
@@ -213,10 +257,13 @@ def _select(
     wire: Callable[[tuple[AbstractBank, ...]], Dynamics],
     sets: dict[str, tuple[AbstractBank, ...]],
     *,
-    families: dict[int, str],
+    called: dict[tuple[str, int], str],
     starts: Rollouts,
 ) -> tuple[list[str], tuple[Fit, ...]]:
-    """Per target the set whose open-loop forecast is most likely; one for all if the mix loses."""
+    """Per target the set whose open-loop forecast is most likely; one for all if the mix loses.
+
+    ``called`` names the family of a set's mechanism of a target where it is not the set's name.
+    """
     steps = max(starts.train)
     at = {int(t): i for i, t in enumerate(plan.targets)}
 
@@ -225,19 +272,24 @@ def _select(
 
     rolled = {name: errors(banks) for name, banks in sets.items()}
     table = {name: likelihood_of(rmse)[0] for name, rmse in rolled.items()}
-    cost = {"linear": 0.0, "closed": SIMPLER, "neural": 2 * SIMPLER}
+    cost = {"linear": 0.0, "law": SIMPLER, "closed": SIMPLER, "neural": 2 * SIMPLER}
     names = list(sets)
     value = np.stack([table[n] - cost[n] for n in names])
     choice = [names[j] for j in value.argmax(0)]
+    if "law" in rolled:  # at a tie a law, since it reads and extrapolates; linear ones are laws
+        tied = table["law"] >= value.max(0)
+        tied |= rolled["law"][0].max(0) <= NEGLIGIBLE
+        choice = ["law" if t and c != "linear" else c for c, t in zip(choice, tied, strict=True)]
     pure = names[int(np.nan_to_num(value, nan=-1e9).mean(1).argmax())]
     chosen = errors(_mix(sets, choice, at)) if len(set(choice)) > 1 else rolled[choice[0]]
     if likelihood_of(chosen).mean() < table[pure].mean() - SIMPLER:
         choice, chosen = [pure] * len(choice), rolled[pure]
     fits = []
     for i, (target, picked) in enumerate(zip(plan.targets, choice, strict=True)):
-        family = families[i] if picked == "closed" else picked
-        shown = {families[i] if n == "closed" else n: float(table[n][i]) for n in reversed(names)}
-        fits.append(Fit(str(int(target)), family, shown, float(chosen[0, 0, i])))
+        shown = {called.get((n, i), n): float(table[n][i]) for n in reversed(names)}
+        fits.append(
+            Fit(str(int(target)), called.get((picked, i), picked), shown, float(chosen[0, 0, i]))
+        )
     return choice, tuple(fits)
 
 

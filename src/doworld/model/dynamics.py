@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from doworld.mechanisms import AbstractBank, Coding, InvertibleBank, StochasticBank
+from doworld.query.policy_arrays import PolicyArrays, decide
 
-__all__ = ["Dynamics", "Noise", "World", "abduct", "rollout"]
+__all__ = ["Dynamics", "Followed", "Noise", "World", "abduct", "rollout"]
 
 Noise = tuple[Float[Array, "..."], ...]
 """One array of shape (…, n, w) per bank."""
@@ -93,6 +94,54 @@ class Dynamics(eqx.Module):
         return tuple(b.draw_noise(k, shape) for b, k in zip(first, keys, strict=True))
 
 
+class Followed(eqx.Module):
+    """Policies that are followed in a world, in scaled units, in rows 0…T.
+
+    Attributes:
+        policies: p of them, each after those whose choices it reads.
+        on: 1 where a policy is followed.
+        luck: uniform on [0, 1), for what a policy draws; the policies' own noise.
+        before: the row before row 0.
+        gain, offset: the interventions on row 0, where no mechanism acts.
+        sweeps: how often a row is worked through (static); more than once where a policy acts
+            within the row on a level that comes before what it reads.
+    """
+
+    policies: PolicyArrays
+    on: Float[Array, "*batch rows p"]
+    luck: Float[Array, "*batch rows p"]
+    before: Float[Array, "*batch variables"]
+    gain: Float[Array, "*batch variables"]
+    offset: Float[Array, "*batch variables"]
+    sweeps: int = eqx.field(static=True, default=1)
+
+    def choose(
+        self,
+        row: Float[Array, " variables"],
+        previous: Float[Array, " variables"],
+        done: tuple[Float[Array, "..."], ...],
+    ) -> Float[Array, " variables"]:
+        """The row after the policies' choices; ``done`` is (on, luck, gain, offset) of that row."""
+        on, luck, gain, offset = done
+        for number in range(on.shape[0]):
+            policy = self.policies.one(number)
+            at = policy.variable
+            value = decide(policy, row.at[at].set(previous[at]), luck[number])
+            row = row.at[at].set(jnp.where(on[number] > 0, gain[at] * value + offset[at], row[at]))
+        return row
+
+    def held(self, on: Float[Array, " p"], size: int) -> Float[Array, " variables"]:
+        """1 where a variable follows a policy in a row, so that its mechanism is not asked."""
+        return jnp.zeros(size).at[self.policies.variable].max(on)
+
+    def begin(self, window: Float[Array, "lags variables"]) -> Float[Array, "lags variables"]:
+        """The window after the choices in row 0."""
+        if not window.shape[0]:
+            return window
+        done = (self.on[0], self.luck[0], self.gain, self.offset)
+        return window.at[0].set(self.choose(window[0], self.before, done))
+
+
 class World(eqx.Module):
     """What is given and done in a world, or a batch of them, in scaled units; rows 1…T follow.
 
@@ -103,12 +152,14 @@ class World(eqx.Module):
         window: rows 0, −1, … −(L−1), the newest first.
         exogenous: actions and contexts of rows 1…T.
         gain, offset: the interventions on rows 1…T.
+        followed: policies whose choices take the place of natural values, from row 0 on.
     """
 
     window: Float[Array, "*batch lags variables"]
     exogenous: Float[Array, "*batch steps variables"]
     gain: Float[Array, "*batch steps variables"]
     offset: Float[Array, "*batch steps variables"]
+    followed: Followed | None = None
 
 
 def next_row(
@@ -117,11 +168,28 @@ def next_row(
     window: Float[Array, "lags variables"],
     done: tuple[Float[Array, " variables"], ...],
     noise: Noise,
+    followed: tuple[Followed, Float[Array, " p"], Float[Array, " p"]] | None = None,
 ) -> Float[Array, " variables"]:
-    """One row of one world under one member; ``done`` is (exogenous, gain, offset) of that row."""
+    """One row of one world under one member; ``done`` is (exogenous, gain, offset) of that row.
+
+    ``followed`` are the policies, which of them are on, and their luck.
+    """
     exogenous, gain, offset = done
     row = jnp.where(dynamics.order < 0, gain * exogenous + offset, 0.0)
-    for level, spans in enumerate(dynamics.spans):
+    order, sweeps = dynamics.order, 1
+    if followed is not None:
+        order = jnp.where(followed[0].held(followed[1], len(row)) > 0, -1, order)
+        sweeps = followed[0].sweeps
+    last = window[0] if window.shape[0] else row
+
+    def chosen(row):
+        if followed is None:
+            return row
+        policies, on, luck = followed
+        return policies.choose(row, last, (on, luck, gain, offset))
+
+    for level, spans in sweeps * tuple(enumerate(dynamics.spans)):
+        row = chosen(row)
         rows = jnp.concatenate([row[None], window])
         features = dynamics.coding.encode(rows).reshape(-1)
         natural = jnp.zeros_like(row)
@@ -133,8 +201,8 @@ def next_row(
             value = bank.sample(bank.inputs(features), previous, own)
             natural = natural.at[bank.targets].set(value)
         natural = jnp.clip(natural, dynamics.lower, dynamics.upper)
-        row = jnp.where(dynamics.order == level, gain * natural + offset, row)
-    return row
+        row = jnp.where(order == level, gain * natural + offset, row)
+    return chosen(row)
 
 
 def rollout(
@@ -142,13 +210,19 @@ def rollout(
 ) -> Float[Array, "steps variables"]:
     """Rows 1…T of one world under one member's ``banks``; ``noise`` leaves have shape (T, n, w)."""
 
+    followed = world.followed
+
     def step(window, inputs):
-        done, own = inputs
-        row = next_row(dynamics, banks, window, done, own)
+        done, own, choice = inputs
+        policies = None if followed is None else (followed, *choice)
+        row = next_row(dynamics, banks, window, done, own, policies)
         return jnp.concatenate([row[None], window])[: window.shape[0]], row
 
-    done = (world.exogenous, world.gain, world.offset)
-    return jax.lax.scan(step, world.window, (done, noise))[1]
+    done, window, choice = (world.exogenous, world.gain, world.offset), world.window, ()
+    if followed is not None:
+        window = followed.begin(window)
+        choice = (followed.on[1:], followed.luck[1:])
+    return jax.lax.scan(step, window, (done, noise, choice))[1]
 
 
 def abduct(

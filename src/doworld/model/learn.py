@@ -46,12 +46,14 @@ class Settings:
         structures: members with a sampled graph, where edges are open.
         neural: architecture and training of neural mechanisms; None leaves them out.
         budget: training of categorical mechanisms.
+        laws: whether laws are looked for.
     """
 
     members: int = 5
     structures: int = 2
     neural: NeuralSettings | None = field(default_factory=NeuralSettings)
     budget: Budget = field(default_factory=Budget)
+    laws: bool = True
 
 
 def _check(log: Trajectories, graph: CausalGraph, known: tuple[Known, ...]) -> None:
@@ -262,6 +264,7 @@ def _banks(
             plan.of(own["continuous"]),
             wire,
             settings=settings.neural,
+            laws=settings.laws,
             seed=seed,
             progress=progress,
             store=store,

@@ -19,19 +19,21 @@ from doworld.mechanisms import (
     Coding,
     Known,
     KnownBank,
+    LawBank,
     LinearBank,
     MonolithBank,
     NeuralBank,
     PolynomialBank,
     ensemble,
 )
+from doworld.mechanisms.terms import Operation
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
 from doworld.model.world import Calibration, Fit, Reference, WorldModel
 
 __all__ = ["FORMAT", "load", "save"]
 
-FORMAT = 4
+FORMAT = 5
 """Version of the file format; a reader refuses a newer one."""
 
 OLDEST = 4
@@ -45,6 +47,7 @@ FAMILIES: dict[str, type[AbstractBank]] = {
     "categorical": CategoricalBank,
     "monolith": MonolithBank,
     "known": KnownBank,
+    "law": LawBank,
 }
 PARTS = {"reference": Reference, "calibration": Calibration, "baseline": LinearBaseline}
 VECTORS = ("center", "scale", "typical")
@@ -247,6 +250,7 @@ def _check_wiring(schema: Schema, dynamics: Dynamics, arrays: dict[str, np.ndarr
         and all(int(b.targets.max()) < count and int(b.targets.min()) >= 0 for b in dynamics.banks)
         and all(int(b.columns.max()) < window and int(b.columns.min()) >= 0 for b in dynamics.banks)
         and all(_gates_fit(b) for b in dynamics.banks if isinstance(b, CategoricalBank))
+        and all(_terms_fit(b) for b in dynamics.banks if isinstance(b, LawBank))
     )
     if not whole:
         raise ModelFileError(
@@ -260,6 +264,12 @@ def _gates_fit(bank: CategoricalBank) -> bool:
     gates = np.asarray(bank.gate)
     known = bool((gates >= -1).all() and (gates < bank.columns.shape[-1]).all())
     return known and networks == 1 + gates.shape[-1] and outputs == 1 + bank.open.shape[-1]
+
+
+def _terms_fit(bank: LawBank) -> bool:
+    operation, reads = np.asarray(bank.operation), np.asarray(bank.reads)
+    known = bool((operation >= 0).all() and (operation <= max(Operation)).all())
+    return known and bool((reads >= 0).all() and (reads < bank.columns.shape[-1]).all())
 
 
 def _laws(

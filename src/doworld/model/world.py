@@ -1,6 +1,7 @@
 """A learned world: schema, graph and mechanisms, with what is needed to say how far to trust it."""
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,6 +10,9 @@ from doworld.data import Schema, Trajectories
 from doworld.graph import CausalGraph
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
+
+if TYPE_CHECKING:
+    from doworld.model.laws import Law
 
 __all__ = ["Calibration", "Fit", "Reference", "WorldModel"]
 
@@ -110,6 +114,13 @@ class WorldModel:
     ) -> Float[np.ndarray, "*b variables"]:
         """Scaled rows in the variables' own units, float64."""
         return np.asarray(rows, np.float64) * self.scale + self.center
+
+    @property
+    def laws(self) -> "tuple[Law, ...]":
+        """The mechanisms that are equations with named constants (``doworld.model.laws``)."""
+        from doworld.model.laws import laws
+
+        return laws(self)
 
     def save(self, folder) -> None:
         """Writes ``model.json`` and ``weights.safetensors`` into ``folder``."""

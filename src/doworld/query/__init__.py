@@ -5,7 +5,9 @@ from doworld.query.answer import Series as Series
 from doworld.query.answer import Status as Status
 from doworld.query.answer import Why as Why
 from doworld.query.blame import Blame as Blame
+from doworld.query.counterfactual import Counterfactual as Counterfactual
 from doworld.query.effect import Effect as Effect
+from doworld.query.given import Population as Population
 from doworld.query.given import Rows as Rows
 from doworld.query.goal import Band as Band
 from doworld.query.goal import Goal as Goal
@@ -22,7 +24,6 @@ from doworld.query.policy_value import PolicyValue as PolicyValue
 from doworld.query.queries import CEM as CEM
 from doworld.query.queries import ICEM as ICEM
 from doworld.query.queries import MPPI as MPPI
-from doworld.query.queries import Counterfactual as Counterfactual
 from doworld.query.queries import Do as Do
 from doworld.query.queries import Enumerate as Enumerate
 from doworld.query.queries import Plan as Plan

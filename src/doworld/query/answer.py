@@ -3,16 +3,21 @@
 import json
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
 from doworld._core.errors import QueryError, UnknownNameError
-from doworld.query.details import Details
+from doworld.query.blame_details import BlameDetails
+from doworld.query.effect_details import EffectDetails
 from doworld.query.queries import Query
+from doworld.query.worlds_details import Worlds
 
-__all__ = ["Answer", "Series", "Status", "Why"]
+__all__ = ["Answer", "Details", "Series", "Status", "Why"]
+
+Details = Annotated[BlameDetails | EffectDetails | Worlds, Field(discriminator="kind")]
+"""The kinds of details, told apart by ``kind``."""
 
 
 class Status(StrEnum):
@@ -37,6 +42,8 @@ class Series(BaseModel):
             squares add up. Of a level, they are of whether it is the most probable one.
         support: 0…1, how far inside its data the model is asked at this row.
         probabilities: of every level at every row; empty for numbers.
+        probabilities_lower, probabilities_upper: where the status is ``bounded``, bounds on them
+            over all models compatible with the mechanisms.
         past_rows, past: what was given or logged, for comparison.
     """
 
@@ -56,6 +63,8 @@ class Series(BaseModel):
     support: tuple[float, ...] = ()
     categories: tuple[str, ...] = ()
     probabilities: tuple[tuple[float, ...], ...] = ()
+    probabilities_lower: tuple[tuple[float, ...], ...] = ()
+    probabilities_upper: tuple[tuple[float, ...], ...] = ()
     past_rows: tuple[int, ...] = ()
     past: tuple[float | None, ...] = ()
 
@@ -75,6 +84,8 @@ class Why(BaseModel):
         support: whether the question stays inside the data, and what leaves it first.
         outside: the first row that is outside the data; None where all rows are inside.
         rows: transitions of the log that the model was learned from.
+        refutations: attempts to show that the answer is wrong, each a line that says whether it
+            passed.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,6 +99,7 @@ class Why(BaseModel):
     outside: int | None = None
     rows: int = 0
     warnings: tuple[str, ...] = ()
+    refutations: tuple[str, ...] = ()
 
 
 class Answer(BaseModel):

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from doworld.query.answer import Answer
 
-__all__ = ["AbstractDetails", "Details"]
+__all__ = ["AbstractDetails"]
 
 
 class AbstractDetails(BaseModel):
@@ -26,7 +26,3 @@ class AbstractDetails(BaseModel):
     @abstractmethod
     def figure(self, answer: "Answer") -> "Figure":
         """The answer as a Plotly figure."""
-
-
-Details = AbstractDetails
-"""The kinds of details; a union by ``kind`` once there are several."""

@@ -1,14 +1,15 @@
 """Where a query starts: a state by name, an episode, or a row range, as plain data."""
 
 from collections.abc import Mapping
+from math import isnan
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, model_validator
 
 from doworld._core.errors import QueryError
 
-__all__ = ["Given", "Planned", "Rows"]
+__all__ = ["Given", "Past", "Planned", "Population", "Rows"]
 
 Cell = float | str | bool | None
 
@@ -24,10 +25,120 @@ class Rows(BaseModel):
     columns: dict[str, tuple[Cell, ...]]
     label: str = ""
 
+    _source: Any = PrivateAttr(default=None)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal rows; what they were read from does not count."""
+        return type(other) is type(self) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def source(self) -> Any:
+        """The episode that these rows were read from, which has them as numbers; else None."""
+        return _unchanged(self)
+
     @property
     def length(self) -> int:
         """The number of rows."""
         return max((len(c) for c in self.columns.values()), default=0)
+
+
+class Population(BaseModel):
+    """Episodes one after another, rows by variable; ``lengths`` says how many rows each has.
+
+    >>> Population(columns={"T": (1.0, 2.0, 5.0)}, lengths=(2, 1)).count
+    2
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: dict[str, tuple[Cell, ...]]
+    lengths: tuple[int, ...]
+    labels: tuple[str, ...] = ()
+
+    _source: Any = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _fits(self):
+        total = sum(self.lengths)
+        for name, cells in self.columns.items():
+            if len(cells) != total:
+                raise QueryError(
+                    f"{name!r} has {len(cells)} rows where the episodes' lengths add up to "
+                    f"{total}. Give every variable that many."
+                )
+        if min(self.lengths, default=0) < 1:
+            raise QueryError("an episode of the population has no row. Leave it out.")
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """Equal rows; what they were read from does not count."""
+        return type(other) is type(self) and self.__dict__ == other.__dict__
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def source(self) -> Any:
+        """The log that these episodes were read from, which has them as numbers; else None."""
+        return _unchanged(self)
+
+    @property
+    def count(self) -> int:
+        """The number of episodes."""
+        return len(self.lengths)
+
+    def __getitem__(self, number: int) -> Rows:
+        """One of the episodes."""
+        begin = sum(self.lengths[:number])
+        rows = slice(begin, begin + self.lengths[number])
+        label = self.labels[number] if self.labels else ""
+        return Rows(columns={n: c[rows] for n, c in self.columns.items()}, label=label)
+
+
+def _unchanged(rows: Any) -> Any:
+    """What the rows were read from, unless a copy was given other columns since."""
+    if rows._source is None or rows._source[0] is not rows.columns:
+        return None
+    return rows._source[1]
+
+
+def _read(made: Any, source: Any) -> Any:
+    """``made`` with a note of where its columns came from."""
+    made._source = (made.columns, source)
+    return made
+
+
+def _cells(schema: Any, values: np.ndarray) -> dict[str, tuple[Cell, ...]]:
+    """Columns of level codes and numbers as people write them; NaN as None."""
+    columns = {}
+    for i, variable in enumerate(schema.variables):
+        column = values[:, i].tolist()
+        if variable.kind == "categorical":
+            column = [None if isnan(v) else variable.label(v) for v in column]
+        elif np.isnan(values[:, i]).any():
+            column = [None if isnan(v) else v for v in column]
+        columns[variable.name] = tuple(column)
+    return columns
+
+
+def _past(value: Any) -> Any:
+    """One episode as ``Rows``, a log of several as ``Population``."""
+    if isinstance(value, Population):
+        return value
+    if isinstance(value, Mapping):
+        whole = "lengths" in value and "columns" in value
+        return Population.model_validate(value) if whole else _rows(value)
+    if hasattr(value, "schema") and hasattr(value, "starts") and len(value) != 1:
+        if not len(value):
+            raise QueryError("the log holds no episode. Give a log of at least one.")
+        made = Population.model_construct(
+            columns=_cells(value.schema, value.values),
+            lengths=tuple(np.diff(value.starts).tolist()),
+            labels=tuple(value.labels),
+        )
+        return _read(made, value)
+    return _rows(value)
 
 
 def _rows(value: Any) -> Any:
@@ -42,13 +153,8 @@ def _rows(value: Any) -> Any:
             )
         value = value[0]
     if hasattr(value, "schema") and hasattr(value, "values") and hasattr(value, "times"):
-        columns = {}
-        for i, variable in enumerate(value.schema.variables):
-            column = value.values[:, i]
-            columns[variable.name] = tuple(
-                None if np.isnan(v) else variable.label(float(v)) for v in column
-            )
-        return Rows(columns=columns, label=value.label)
+        made = Rows.model_construct(columns=_cells(value.schema, value.values), label=value.label)
+        return _read(made, value)
     if isinstance(value, Mapping) and isinstance(value.get("columns"), Mapping):
         return value
     columns = _columns(value)
@@ -91,6 +197,9 @@ def _planned(value: Any) -> Any:
 
 Given = Annotated[Rows, BeforeValidator(_rows)]
 """Where a question starts."""
+
+Past = Annotated[Rows | Population, BeforeValidator(_past)]
+"""What happened: an episode, or a log of several."""
 
 Planned = Annotated[dict[str, tuple[float | str | bool, ...]], BeforeValidator(_planned)]
 """Values by name, row by row; a single value needs no list."""

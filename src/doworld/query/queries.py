@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from doworld.query.blame import Blame
+from doworld.query.counterfactual import Counterfactual
 from doworld.query.effect import Effect
 from doworld.query.given import Given, Planned
 from doworld.query.goal import Goal
@@ -14,7 +15,7 @@ from doworld.query.plain import Plain, mistake
 from doworld.query.policy_value import PolicyValue
 from doworld.query.question import Question
 
-__all__ = ["Counterfactual", "Do", "Plan", "Predict", "Query"]
+__all__ = ["Do", "Plan", "Predict", "Query"]
 
 
 class Predict(Question):
@@ -37,17 +38,6 @@ class Do(Question):
     interventions: Interventions
     planned: Planned = Field(default_factory=dict)
     horizon: int = Field(default=20, ge=1, le=100_000)
-
-
-class Counterfactual(Question):
-    """Rung 3: what would have happened in THIS episode, had the interventions been made.
-
-    Rows count from the episode's first row; the answer covers all its rows.
-    """
-
-    kind: Literal["counterfactual"] = "counterfactual"
-    episode: Given
-    interventions: Interventions
 
 
 class _Search(Plain):

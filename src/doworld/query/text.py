@@ -117,10 +117,25 @@ def _range(series: "Series", i: int, *, bound: bool) -> str:
         names = series.categories or tuple(str(c) for c in range(len(series.probabilities[i])))
         ranked = sorted(zip(series.probabilities[i], names, strict=True), key=lambda p: -p[0])
         return ", ".join(f"{n} {p:.0%}" for p, n in ranked[:2] if p >= 0.005)
+    if series.probabilities_upper:
+        return _chances(series, i)
     if series.lower is None or series.upper is None:
         return ""
     low, high = series.label(series.lower[i]), series.label(series.upper[i])
     return low if low == high else f"{low} … {high}"
+
+
+def _chances(series: "Series", i: int) -> str:
+    """Bounds on the probabilities of the likeliest levels, as ``high 20–55%``."""
+    low, high = series.probabilities_lower[i], series.probabilities_upper[i]
+    names = series.categories or tuple(str(c) for c in range(len(high)))
+    ranked = sorted(zip(high, low, names, strict=True), reverse=True)
+    words = (
+        f"{n} {b:.0%}" if a - b < 0.005 else f"{n} {100 * b:.0f}–{a:.0%}"
+        for a, b, n in ranked[:2]
+        if a >= 0.005
+    )
+    return ", ".join(words)
 
 
 def _spread(answer: "Answer"):

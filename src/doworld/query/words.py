@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from doworld.query.intervention import Intervention, Scale, Set, Shift
+from doworld.query.policy import policy_words
 
 __all__ = ["number", "phrase", "spans"]
 
@@ -21,7 +22,7 @@ def phrase(each: Intervention) -> str:
     elif isinstance(each, Scale):
         what = f"scaled by {each.factor:g}"
     else:
-        what = "following a policy"
+        what = f"following {policy_words(each.policy)}"
     if each.at is None:
         return f"{each.variable} {what} throughout"
     return f"{each.variable} {what} at {spans(each.at)}"

@@ -5,7 +5,8 @@ known and a noise of its own:
 
     z_i(t+1) = g · f_i(z(t+1), z(t), …, a(t), u_i(t+1)) + o,    u_i ~ U(0, 1),
 
-with (g, o) = (1, 0) where nothing is done, (0, v) under do(z_i = v), (1, d) under a shift by d.
+with (g, o) = (1, 0) where nothing is done, (0, v) under do(z_i = v), (1, d) under a shift by d;
+a policy's choice takes the place of f_i and of the logged action.
 The noise is drawn beforehand, so that an episode can be replayed with anything changed and its
 noise kept: the true counterfactual (Pearl 2009, ch. 7).
 """
@@ -20,7 +21,8 @@ from jaxtyping import Float
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Schema, Trajectories
 from doworld.graph import CausalGraph
-from doworld.query import Intervention, Scale, Set, Shift
+from doworld.query import Intervention
+from doworld.query.done import Done, arrays
 
 __all__ = ["Recording", "World", "level_of"]
 
@@ -97,19 +99,22 @@ class World(ABC):
         return noise
 
     def next(
-        self,
-        before: Rows,
-        noise: Rows,
-        gain: Float[np.ndarray, " variables"] | None = None,
-        offset: Float[np.ndarray, " variables"] | None = None,
+        self, before: Rows, noise: Rows, row: int = 0, done: Done | None = None, luck=None
     ) -> Rows:
-        """The rows after ``before``; contexts stay, actions are left as they were."""
-        row = before.copy()
-        gain = np.ones(row.shape[1]) if gain is None else gain
-        offset = np.zeros(row.shape[1]) if offset is None else offset
+        """The rows after ``before``; contexts stay, actions are left as they were.
+
+        ``row`` is their number where something is ``done``, ``luck`` what policies draw by.
+        """
+        out = before.copy()
         for i in self.order:
-            row[:, i] = gain[i] * self.mechanism(i, row, before, noise[:, i]) + offset[i]
-        return row
+            if done is None:
+                out[:, i] = self.mechanism(i, out, before, noise[:, i])
+            elif luck is not None and done.followed[row, i]:
+                out = _chosen(done, row, out, before, luck, i)
+            else:
+                natural = self.mechanism(i, out, before, noise[:, i])
+                out[:, i] = done.gain[row, i] * natural + done.offset[row, i]
+        return out
 
     def record(
         self, episodes: int, steps: int, *, seed: int = 0, policy: Policy | None = None
@@ -135,39 +140,48 @@ class World(ABC):
         """The log of ``record`` alone."""
         return self.record(episodes, steps, seed=seed).log
 
-    def replay(self, recording: Recording, done: Sequence[Intervention]) -> Trajectories:
+    def replay(
+        self, recording: Recording, done: Sequence[Intervention], *, seed: int = 0
+    ) -> Trajectories:
         """The recorded episodes had ``done`` been done, all else and the noise as they were.
 
-        Raises ``UnknownNameError`` for a variable that the world does not have and ``QueryError``
-        for a row that it does not have.
+        ``seed`` is of what policies draw, which is no noise of the world's. Raises
+        ``UnknownNameError`` for a variable that the world does not have and ``QueryError`` for a
+        row that it does not have, as ``doworld.query.done.arrays`` does.
         """
         episodes, length, _ = recording.noise.shape
         old = recording.log.values.reshape(episodes, length, -1)
-        gain, offset = np.ones(old.shape[1:]), np.zeros(old.shape[1:])
-        for each in done:
-            i = self.schema.position(each.variable)
-            last = length - (self.schema[each.variable].role is Role.ACTION)
-            at = list(range(last) if each.at is None else each.at)
-            if any(not 0 <= t < last for t in at):
-                raise QueryError(
-                    f"{each.variable!r} has rows 0…{last - 1}, but is changed at {at}. "
-                    "Name rows among these."
-                )
-            if isinstance(each, Set):
-                gain[at, i], offset[at, i] = 0.0, self.schema.variables[i].code(each.value)
-            elif isinstance(each, Scale):
-                gain[at, i] *= each.factor
-            elif isinstance(each, Shift):
-                offset[at, i] += each.by
+        doing = arrays(self.schema, done, length)
+        self._readable(doing)
+        luck = np.random.default_rng([seed, 31]).random((length, episodes, len(doing.policies)))
         given = self.schema.positions(Role.ACTION, Role.CONTEXT)
-        row = gain[0] * old[:, 0] + offset[0]
+        others = [i for i in range(len(self.schema)) if i not in self.order]
+        row = doing.gain[0] * old[:, 0] + doing.offset[0]
+        row = _chosen(doing, 0, row, old[:, 0], luck[0])
         rows = [row]
         for t in range(1, length):
             # what is given, acted on and carried forward: the mechanisms see the changed past
-            row = self.next(row, recording.noise[:, t], gain[t], offset[t])
-            row[:, given] = (gain[t] * old[:, t] + offset[t])[:, given]
+            before, natural = row, doing.gain[t] * old[:, t] + doing.offset[t]
+            row = self.next(before, recording.noise[:, t], t, doing, luck[t])
+            row[:, given] = natural[:, given]
+            row = _chosen(doing, t, row, before, luck[t], *others)
             rows.append(row)
         return self._log(np.stack(rows, 1), recording.log.schema.policy)
+
+    def _readable(self, done: Done) -> None:
+        """Raises where a state's policy reads what comes later in the row."""
+        for reads, policy in zip(done.reads, done.policies, strict=True):
+            own = int(policy.variable)
+            if own not in self.order:
+                continue
+            known = {*self.order[: self.order.index(own) + 1], *self.schema.positions(Role.CONTEXT)}
+            late = [i for i in np.flatnonzero(reads) if i not in known]
+            if late:
+                names = self.schema.names
+                raise QueryError(
+                    f"the policy of {names[own]!r} reads {names[late[0]]!r}, which this world "
+                    "makes later in the row. Let it read what comes before."
+                )
 
     def _log(self, rows: Float[np.ndarray, "episodes rows variables"], policy: Policy):
         episodes, length, _ = rows.shape
@@ -185,3 +199,17 @@ class World(ABC):
             truncated=np.ones(episodes, bool),
             labels=tuple(map(str, range(episodes))),
         )
+
+
+def _chosen(
+    done: Done, row: int, rows: Rows, before: Rows, luck: np.ndarray, *columns: int
+) -> Rows:
+    """``rows``, which are number ``row``, after the choices of policies (of ``columns`` only)."""
+    out = rows
+    for number, policy in enumerate(done.policies):
+        at = int(policy.variable)
+        if done.on[row, number] and (not columns or at in columns):
+            chosen = done.choice(number, out, before, luck[:, number])
+            out = out.copy()
+            out[:, at] = done.gain[row, at] * chosen + done.offset[row, at]
+    return out

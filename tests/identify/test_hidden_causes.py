@@ -2,7 +2,12 @@
 
 from doworld.data import Policy, Role, Schema, Variable
 from doworld.graph import CausalGraph, Edge, Mark, Reason, Unidentified
-from doworld.infer.grounds import blocked, looped
+from doworld.identify import simulated
+from doworld.identify.facts import feedback
+
+
+def blocked(graph, causes, targets):
+    return simulated(graph, causes, targets).edge
 
 
 def graph(*edges):
@@ -51,12 +56,12 @@ def test_arrows_between_what_no_graph_without_cycles_fits_give_no_number():
     loop = CausalGraph(("z", "x", "y", "v"), edges, max_lag=0, unidentified=(fact,))
     free = Schema(tuple(Variable(n) for n in "zxyv"))
     for done, asked in (("x", "y"), ("y", "x"), ("z", "x"), ("z", "y"), ("z", "v"), ("x", "v")):
-        assert looped(loop, free, [done], [asked]) is fact
+        assert feedback(loop, free, [done], [asked]) is fact
     for done, asked in (("y", "v"), ("v", "x"), ("x", "z")):
-        assert looped(loop, free, [done], [asked]) is None
-    assert looped(loop, free, ["x", "y"], ["v"]) is None
+        assert feedback(loop, free, [done], [asked]) is None
+    assert feedback(loop, free, ["x", "y"], ["v"]) is None
     roles = (Variable("z"), Variable("x", role=Role.ACTION), Variable("y"), Variable("v"))
     set_at_random = Schema(roles, policy=Policy.RANDOMISED)
-    assert looped(loop, set_at_random, ["x"], ["y"]) is None
+    assert feedback(loop, set_at_random, ["x"], ["y"]) is None
     unknown = Schema(roles)
-    assert looped(loop, unknown, ["x"], ["y"]) is fact
+    assert feedback(loop, unknown, ["x"], ["y"]) is fact

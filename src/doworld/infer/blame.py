@@ -1,0 +1,179 @@
+"""Rung 3: which action, variable or mechanism made an episode fail, and what would save it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from doworld.data import Role
+from doworld.infer.alternatives import Episode
+from doworld.infer.blame_answer import answered
+from doworld.infer.blame_budget import Together, together
+from doworld.infer.blame_moment import Moment, Prospect, moment, prospect
+from doworld.infer.blame_shares import Player, players, shares
+from doworld.infer.blame_survey import Survey, survey
+from doworld.infer.compose import refusal
+from doworld.infer.engine import key_of
+from doworld.infer.inquiry import Inquiry, actions_of, values_of
+from doworld.infer.shapley import Shares
+from doworld.infer.success import judge_of
+from doworld.model.world import WorldModel
+from doworld.query import Answer, Blame, Counterfactual, Set, Status, Why
+
+__all__ = ["Findings", "blame"]
+
+LOOK = 3
+"""Changes that are tried together where no single one makes success likely."""
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """All that was found out about a failed episode.
+
+    Attributes:
+        columns: the actions that may have been otherwise.
+        targets: the variables that decide success.
+        bounded: whether levels on the way leave the answer open.
+    """
+
+    inquiry: Inquiry
+    columns: tuple[int, ...]
+    targets: tuple[int, ...]
+    survey: Survey
+    prospect: Prospect
+    moment: Moment
+    together: Together
+    players: tuple[Player, ...]
+    shares: Shares
+    bounded: bool
+    warnings: tuple[str, ...]
+
+
+def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
+    """What made the episode fail: t* = argmax_t max_a' P(success | do(a_t = a'), same noise).
+
+    Every alternative of every action at every row is replayed with the episode's own noise, member
+    by member (abduction, action, prediction: Pearl 2009, ch. 7). With it come the best few changes
+    within the budget; necessity, sufficiency and both of each row's action (Pearl 2009, ch. 9; the
+    latter two over fresh noise after the row); the row after which success was no longer likely;
+    and Shapley shares of actions and of variables' own noise.
+
+    Where levels lie between the action and success, their noise is not recoverable: the answer is
+    ``bounded``, and its estimate assumes Gumbel-max mechanisms. An action whose effect the log
+    cannot tell is left out; where none is left, or nothing failed, the answer is
+    ``not_identified`` and says what to do.
+
+    Raises ``UnknownNameError``, ``SchemaError`` or ``QueryError`` for a malformed question, and
+    where the predicate raises or returns no verdict.
+    """
+    episode = Episode.of(model, query)
+    judge = judge_of(model, query, episode.label)
+    columns = actions_of(model, query)
+    verdict, _ = judge(episode.values[None])
+    if verdict[0]:
+        return _refused(
+            model,
+            query,
+            "The episode succeeded as it was: there is no failure to blame on anything.",
+            "Ask about an episode that failed, or say more strictly what success is.",
+        )
+    targets = _targets(model, query, judge.names)
+    open_columns, refused, warnings = _sieved(model, query, columns, targets)
+    if not open_columns:
+        assert refused is not None
+        return refused
+    key = key_of(seed)
+    drawn = episode.posterior(open_columns, list(targets))
+    size = query.samples if drawn else 1
+    inquiry = Inquiry(
+        episode=episode,
+        judge=judge,
+        rows=episode.completed(size, jax.random.fold_in(key, 1)),
+        fresh_rows=episode.completed(query.samples, jax.random.fold_in(key, 1)),
+        key=key,
+    )
+    tried = survey(inquiry, query, open_columns)
+    targets = _targets(model, query, judge.names)
+    ahead = prospect(inquiry, query, tried, open_columns, seed=seed)
+    when = moment(tried, ahead, level=query.level, seed=seed)
+    most = query.budget
+    if tried.necessity.max(initial=0.0) < 0.5:
+        most = max(most, LOOK)
+    best = together(inquiry, tried, most, seed=seed) if most > 1 else _single(tried, when)
+    decisive = None if when.at is None else int(tried.rows[when.at])
+    who = players(inquiry, open_columns, targets, decisive)
+    found = Findings(
+        inquiry=inquiry,
+        columns=tuple(open_columns),
+        targets=targets,
+        survey=tried,
+        prospect=ahead,
+        moment=when,
+        together=best,
+        players=tuple(who),
+        shares=shares(inquiry, who, seed=seed),
+        bounded=_levels_between(episode, open_columns, targets),
+        warnings=tuple(warnings),
+    )
+    return answered(model, query, found)
+
+
+def _single(tried: Survey, when: Moment) -> Together:
+    how = "every single change was tried"
+    if when.at is None:
+        return Together((), 0.0, how)
+    change = tried.best[when.at]
+    assert change is not None
+    return Together((change,), float(tried.necessity[when.at]), how)
+
+
+def _targets(model: WorldModel, query: Blame, named: Sequence[str]) -> tuple[int, ...]:
+    """The states and rewards that success reads; all states where it reads none by name."""
+    schema = model.schema
+    kept = [n for n in named if schema[n].role in (Role.STATE, Role.REWARD)]
+    return tuple(schema.position(n) for n in kept or schema.of(Role.STATE))
+
+
+def _sieved(model: WorldModel, query: Blame, columns: Sequence[int], targets: Sequence[int]):
+    """(columns whose effect the log can tell, the refusal of the last other, warnings)."""
+    schema = model.schema
+    names = [schema.names[t] for t in targets]
+    good, refused, warnings = [], None, []
+    for i in columns:
+        values = values_of(model, query, i)
+        variable = schema.variables[i]
+        sets = [Set(variable.name, _cell(variable.label(float(v))), at=0) for v in values[:2]]
+        proxy = Counterfactual(episode=query.episode, interventions=tuple(sets[-1:]))
+        own = refusal(model, proxy, names)
+        if own is None:
+            good.append(i)
+            continue
+        refused = own.model_copy(update={"query": query})
+        why = own.why.model_copy(update={"summary": "What made the episode fail"})
+        refused = refused.model_copy(update={"why": why})
+        warnings += [f"{variable.name} is left out: {w}" for w in own.why.warnings]
+    return good, refused, warnings
+
+
+def _cell(label: object) -> float | str | bool:
+    return label if isinstance(label, str | bool) else float(label)  # type: ignore[arg-type]
+
+
+def _levels_between(episode: Episode, columns: Sequence[int], targets: Sequence[int]) -> bool:
+    """Whether a level whose noise is not recoverable lies between the actions and success."""
+    relevant = episode.reach.ancestors(list(targets))
+    moved = np.asarray(np.isfinite(episode.reach.delay[list(columns)]).any(0))
+    return any(i in relevant and moved[i] for i in episode.stochastic)
+
+
+def _refused(model: WorldModel, query: Blame, why: str, fix: str) -> Answer:
+    return Answer(
+        query=query,
+        status=Status.NOT_IDENTIFIED,
+        level=query.level,
+        why=Why(summary="What made the episode fail", warnings=(why,), rows=model.rows),
+        fix=fix,
+        step=model.schema.step,
+        time_unit=model.schema.time_unit,
+    )

@@ -1,0 +1,292 @@
+"""Rungs 2 and 3: what a treatment does to an outcome, from the rows of a log."""
+
+from doworld._core.errors import QueryError
+from doworld.data import Policy, Role, Trajectories
+from doworld.graph import CausalGraph, Mark, Reason
+from doworld.identify import Cause, Identified, NotIdentified, gate
+from doworld.infer.effects.adjustment import by_adjustment
+from doworld.infer.effects.asked import Asked, UnanswerableError, asked
+from doworld.infer.effects.case import Case, Found
+from doworld.infer.effects.dose import by_dose
+from doworld.infer.effects.paths import Paths, acting
+from doworld.infer.effects.route import Route, mediated, named, route
+from doworld.infer.grounds import relied_on, weakest
+from doworld.model.world import WorldModel
+from doworld.query import Answer, Effect, Series, Status, Why
+from doworld.query.effect_details import EffectDetails, Overlap
+from doworld.query.words import number
+
+__all__ = ["effect", "effect_of"]
+
+
+def effect(model: WorldModel, query: Effect, *, seed: int = 0) -> Answer:
+    r"""The effect that ``query`` names, from the rows that the model was learned from.
+
+    The graph says first whether the rows can tell, and what must be held fixed; then
+
+        E[Y(a)] = E[μ_a(X) + 1(A = a)/e_a(X) · (Y − μ_a(X))]
+
+    by cross-fitted regressions μ and propensities e (Robins, Rotnitzky and Zhao 1994; Chernozhukov
+    et al. 2018), beside the model's own g-formula and the plain estimators. Overlap, sensitivity
+    to unobserved causes and refutations are in ``Answer.details``.
+
+    Raises ``UnknownNameError``, ``SchemaError`` or ``QueryError`` for a malformed question and for
+    a model without rows. Where the data cannot answer, the status is ``not_identified`` or, where
+    they leave an interval, ``bounded``.
+    """
+    if model.log is None:
+        raise QueryError(
+            "effects are computed from rows, and this model carries none since it was loaded. "
+            "Give them: ask(model, query, log=log)."
+        )
+    if model.log.schema.names != model.schema.names:
+        raise QueryError(
+            f"the log has the variables {', '.join(model.log.schema.names)}, and the model "
+            f"{', '.join(model.schema.names)}. Give the rows of the same variables."
+        )
+    return effect_of(model.log, model.graph, query, seed=seed, model=model)
+
+
+def effect_of(
+    log: Trajectories,
+    graph: CausalGraph,
+    query: Effect,
+    *,
+    seed: int = 0,
+    model: WorldModel | None = None,
+) -> Answer:
+    """As ``effect``, from a log and a graph alone: no mechanism need be learned."""
+    question: Asked | None = None
+    try:
+        question = asked(log, graph, query)
+        case = _case(log, graph, question, seed, model)
+        return _answer(case, _method(case)(case))
+    except UnanswerableError as no:
+        return _refusal(log, graph, query, no, question)
+
+
+def _method(case: Case):
+    """What computes the estimand along the route."""
+    return by_adjustment if case.asked.discrete else by_dose
+
+
+def _case(
+    log: Trajectories, graph: CausalGraph, question: Asked, seed: int, model: WorldModel | None
+) -> Case:
+    query = question.query
+    paths = Paths.of(
+        acting(graph, log.schema, query.treatment), query.treatment, query.outcome, question.lag
+    )
+    return Case(log, graph, paths, _route(log, graph, paths, question), question, seed, model)
+
+
+def _route(log: Trajectories, graph: CausalGraph, paths: Paths, question: Asked) -> Route:
+    query, lag = question.query, question.lag
+    if query.adjust is not None:
+        return _by_hand(paths, question)
+    settled = _open(log, graph, question)
+    if settled is not None:
+        return settled
+    if query.mediator:
+        after = [_nearest(paths, n) for n in query.mediator]
+        found = mediated(paths, after)
+    else:
+        extra = [(n, lag) for n in query.given] if query.estimand == "cate" else []
+        found = route(paths, extra=extra)
+    if found.kind == "refused":
+        raise UnanswerableError(found.reason, found.fix)
+    return found
+
+
+def _nearest(paths: Paths, name: str) -> tuple[str, int]:
+    """The node of a mediator: the last row of it that lies between treatment and outcome."""
+    rows = [k for n, k in paths.between() if n == name]
+    return name, min(rows, default=paths.treatment[1])
+
+
+def _by_hand(paths: Paths, question: Asked) -> Route:
+    """The set that the user answers for, but for what the treatment moves."""
+    query, lag = question.query, question.lag
+    moved = paths.below([paths.treatment])
+    for name in query.adjust or ():
+        if (name, lag) in moved:
+            raise UnanswerableError(
+                f"{query.treatment} moves {name} by the graph: holding {name} fixed would take a "
+                "part of the effect away, or open a path that is none.",
+                f"Leave {name} out of adjust; where the graph is wrong about it, say so "
+                f"(Prior(forbidden=(({query.treatment!r}, {name!r}),))).",
+            )
+    nodes = tuple((n, 0) for n in query.adjust or ())
+    return Route(
+        "adjustment",
+        adjust=nodes,
+        words=f"Compared at equal {named(nodes)}, as asked.",
+        assumptions=(f"That {named(nodes)} is enough is your assumption, not the graph's.",),
+    )
+
+
+def _open(log: Trajectories, graph: CausalGraph, question: Asked) -> Route | None:
+    """Refuses where the log cannot orient what matters; a set that holds whichever way it points.
+
+    None where the gate finds nothing open: then the route is sought along the graph as it stands.
+    """
+    query = question.query
+    plain = query.model_copy(update={"estimand": "ate", "mediator": (), "lag": question.lag})
+    verdict = gate(graph, log.schema, plain)
+    open_ends = (Cause.OPEN_EDGE, Cause.CUT, Cause.FEEDBACK)
+    if isinstance(verdict, NotIdentified) and verdict.cause in open_ends:
+        raise UnanswerableError(
+            verdict.reason, f"{verdict.fix} Or take responsibility for a set (adjust=…)."
+        )
+    for fact in graph.unidentified:
+        if fact.variable == query.treatment and fact.reason is Reason.DETERMINED:
+            raise UnanswerableError(
+                f"No overlap: {fact.note}",
+                f"Log rows in which {query.treatment} is varied at random.",
+            )
+    vague = any(e.mark not in (Mark.DIRECTED, Mark.BIDIRECTED) for e in graph.links)
+    chosen = verdict.estimand.adjustment if isinstance(verdict, Identified) else None
+    if not vague or chosen is None or query.mediator:
+        return None
+    rows = [n if isinstance(n, tuple) else (str(n), question.lag) for n in chosen]
+    nodes = tuple((str(n), int(k) - question.lag) for n, k in rows)
+    return Route(
+        "adjustment", adjust=nodes, words=f"Compared at equal {named(nodes)}, by the open graph."
+    )
+
+
+def _answer(case: Case, found: Found) -> Answer:
+    query, schema = case.query, case.log.schema
+    edges = relied_on(case.graph, [query.treatment], [query.outcome])
+    scale = schema[query.outcome].unit if case.asked.event is None else ""
+    details = EffectDetails(
+        treatment=query.treatment,
+        outcome=query.outcome,
+        what=found.what,
+        population=found.population,
+        method=found.method,
+        scale=scale,
+        points=found.headline,
+        estimators=found.estimators,
+        agreement=_agreement(found),
+        overlap=found.overlap,
+        sensitivity=found.sensitivity,
+        refutations=found.refutations,
+        dose=found.dose,
+        rows=len(found.sample),
+        units=found.sample.units,
+    )
+    assumptions, warnings = _grounds(case, found)
+    series = Series(
+        variable=query.outcome,
+        unit=scale,
+        rows=tuple(range(len(found.headline))),
+        estimate=tuple(p.estimate for p in found.headline),
+        lower=tuple(p.lower for p in found.headline),
+        upper=tuple(p.upper for p in found.headline),
+        support=(found.support,) * len(found.headline),
+    )
+    return Answer(
+        query=query,
+        status=found.status,
+        level=query.level,
+        series=(series,),
+        why=Why(
+            summary=_summary(case, found),
+            assumptions=assumptions,
+            adjustment=case.route.words,
+            edges=tuple(f"{e}, probability {e.probability:.2f}" for e in edges),
+            weakest_edge=weakest([e for e in edges if e.probability < 1]),
+            rows=case.log.rows,
+            warnings=warnings,
+            refutations=tuple(str(r) for r in found.refutations),
+        ),
+        fix=found.fix,
+        step=schema.step,
+        time_unit=schema.time_unit,
+        details=details,
+    )
+
+
+def _summary(case: Case, found: Found) -> str:
+    query = case.query
+    later = f", {case.asked.lag} row{'s' * (case.asked.lag != 1)} later" if case.asked.lag else ""
+    head = f"Effect of {query.treatment} on {query.outcome}{later}"
+    if len(found.headline) != 1:
+        return head
+    p = found.headline[0]
+    return f"{head}: {number(p.estimate)} [{number(p.lower)}, {number(p.upper)}]"
+
+
+def _agreement(found: Found) -> str:
+    """Whether the estimators that hold the same things fixed tell one story."""
+    same = [e for e in found.estimators if e.name not in ("crude", "two-stage, unadjusted")]
+    if len(same) < 2:
+        return ""
+    first = same[0]
+    far = [e.name for e in same[1:] if not first.lower <= e.estimate <= first.upper]
+    if not far:
+        return "The estimators agree: each lies inside the first one's interval."
+    return f"Not in agreement: {', '.join(far)} lies outside the first one's interval."
+
+
+def _grounds(case: Case, found: Found) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    query, schema, route_of = case.query, case.log.schema, case.route
+    assumptions = [*route_of.assumptions, *found.assumptions]
+    variable = schema[query.treatment]
+    if variable.role is Role.ACTION and schema.policy is Policy.RANDOMISED:
+        assumptions = [f"The logged {query.treatment} was randomised.", *route_of.assumptions]
+    warnings = [*route_of.warnings, *found.warnings]
+    if found.sample.dropped:
+        share = found.sample.dropped / max(found.sample.dropped + len(found.sample), 1)
+        if share >= 0.001:
+            warnings.append(
+                f"{share:.1%} of the rows lack the treatment or the outcome and are left out, as "
+                "if they lacked it by chance."
+            )
+    acts = query.outcome in case.graph.descendants(query.treatment)
+    if not acts and query.adjust is None:
+        warnings.append(
+            f"By the graph {query.treatment} does not act on {query.outcome}: the number tests "
+            "that."
+        )
+    warnings += [
+        f"Refutation failed: {r.name}: {r.words}." for r in found.refutations if not r.passed
+    ]
+    return tuple(assumptions), tuple(warnings)
+
+
+def _refusal(
+    log: Trajectories,
+    graph: CausalGraph,
+    query: Effect,
+    no: UnanswerableError,
+    question: Asked | None,
+) -> Answer:
+    details = None
+    if isinstance(no.details, Overlap):
+        details = EffectDetails(
+            treatment=query.treatment, outcome=query.outcome, what="", overlap=no.details
+        )
+    return Answer(
+        query=query,
+        status=Status.NOT_IDENTIFIED,
+        level=query.level,
+        series=(
+            Series(
+                variable=query.outcome,
+                unit=log.schema[query.outcome].unit,
+                rows=(),
+                estimate=None,
+            ),
+        ),
+        why=Why(
+            summary=f"Effect of {query.treatment} on {query.outcome}",
+            rows=log.rows,
+            warnings=(no.reason,),
+        ),
+        fix=no.fix,
+        step=log.schema.step,
+        time_unit=log.schema.time_unit,
+        details=details,
+    )

@@ -1,0 +1,228 @@
+"""Laws of a log: the few terms that explain it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from doworld.data import Schema
+from doworld.mechanisms import LawBank, ensemble
+from doworld.mechanisms.noise import fit_knots
+from doworld.mechanisms.terms import Operation, Term, encoded, products
+from doworld.model.closed import SMALLEST_SIGMA, wiring
+from doworld.model.design import Design, Parents
+from doworld.model.law_library import inputs_of, library
+from doworld.model.law_select import subsets
+from doworld.model.regression import Regression, log_density, members_of, regression
+
+__all__ = ["LawFit", "fit_law", "law_bank"]
+
+MOST_TERMS = 14
+"""Terms of a law: more cannot be read."""
+
+ROWS = 800
+"""Rows that terms are selected on."""
+
+FEWEST = 8
+"""Rows below which a law is a constant."""
+
+EXACT = 1e-4
+"""Unexplained share of the spread that no further term is worth."""
+
+PATIENCE = 3
+"""Sizes without improvement after which no larger law is tried."""
+
+CROWDED = 0.2
+"""Share of rows at a bound above which these are learned from like all others."""
+
+
+@dataclass(frozen=True, eq=False)
+class LawFit:
+    """One target's law.
+
+    Attributes:
+        terms: what it is a sum of.
+        constants: per member, from training rows, in own units.
+        final: the same from all rows where the log is small, for use once families are chosen.
+        sigma: held-out standard deviation of the error, scaled units.
+        unexplained: the same over the spread of the target (of its increments where residual).
+        knots: shape of the noise.
+        log_likelihood: mean over held-out rows, scaled units.
+    """
+
+    terms: tuple[Term, ...]
+    constants: Float[np.ndarray, "members p"]
+    final: Float[np.ndarray, "members p"]
+    sigma: float
+    unexplained: float
+    knots: Float[np.ndarray, " knots"]
+    log_likelihood: float
+
+    @property
+    def linear(self) -> bool:
+        """Whether it is a sum of inputs and a constant."""
+        every = [f.operation for term in self.terms for f in term]
+        return all(len(t) < 2 for t in self.terms) and set(every) <= {Operation.IDENTITY}
+
+
+def fit_law(schema: Schema, design: Design, parents: Parents, i: int, *, seed: int) -> LawFit:
+    """The law of target number ``i``.
+
+    Terms are chosen on a sample of the training rows, by ``law_select.subsets`` of
+    ``law_library.library``. Rows in which a state stands at its bound say only that it would have
+    gone on, and are left out where few.
+    """
+    data = regression(design, parents, i, seed)
+    raw, target = _own_units(design, parents, i, data)
+    free = _free(schema, design, data)
+    train = data.train & free if (data.train & free).sum() >= 20 else data.train
+    judge = data.judge & free if (data.judge & free).any() else data.judge
+    used = np.flatnonzero(data.mask.any(0))
+    inputs = inputs_of(
+        schema, design.coding, parents.columns[i][used].tolist(), raw[train][:, used]
+    )
+    terms, costs = library(inputs)
+    terms = [tuple(replace(f, reads=int(used[f.reads])) for f in term) for term in terms]
+    rng = np.random.default_rng([seed, 53, i])
+    picked = _sample(rng, train)
+    chosen = _choose(products(raw[picked], terms), target[picked], np.array(costs))
+    law = tuple(terms[j] for j in sorted(chosen, key=lambda j: (costs[j], j)))
+    scale = float(design.scale[parents.targets[i]])
+    return _fitted(replace(data, target=target), raw, law, train, judge, scale=scale)
+
+
+def _own_units(
+    design: Design, parents: Parents, i: int, data: Regression
+) -> tuple[Float[np.ndarray, "rows k"], Float[np.ndarray, " rows"]]:
+    """Inputs and target (its increment where residual) in the variables' own units."""
+    center, scale = _units(design, parents, i)
+    target = int(parents.targets[i])
+    y = data.target * data.scale * design.scale[target]
+    return data.inputs * scale + center, y + (1 - parents.residual[i]) * design.center[target]
+
+
+def _units(design: Design, parents: Parents, i: int) -> tuple[np.ndarray, np.ndarray]:
+    """Center and scale of the inputs of target number ``i``."""
+    variable, level = np.asarray(design.coding.variable), np.asarray(design.coding.level)
+    feature = parents.columns[i] % len(variable)
+    number = level[feature] < 0
+    at = variable[feature]
+    return np.where(number, design.center[at], 0.0), np.where(number, design.scale[at], 1.0)
+
+
+def _free(schema: Schema, design: Design, data: Regression) -> Bool[np.ndarray, " rows"]:
+    """Rows in which no continuous state stands at a bound of its schema, if most are free."""
+    low, high = (np.array([v.bounds[j] for v in schema.variables]) for j in (0, 1))
+    number = np.array([not v.levels for v in schema.variables])
+    values = design.values[data.at] * design.scale + design.center
+    near = 1e-6 * np.where(np.isfinite(high - low), high - low, 0.0)
+    held = ((values <= low + near) | (values >= high - near)) & number & np.isfinite(high - low)
+    often = held.mean(0) > CROWDED if len(held) else np.zeros(len(low), bool)
+    return np.asarray(~(held & ~often).any(1))
+
+
+def _sample(rng: np.random.Generator, rows: Bool[np.ndarray, " rows"]) -> np.ndarray:
+    at = np.flatnonzero(rows)
+    return np.sort(rng.choice(at, ROWS, replace=False)) if len(at) > ROWS else at
+
+
+def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray) -> list[int]:
+    """The subset of least extended Bayesian information criterion.
+
+    n log(RSS/n) + Σ_j (log n + 2 log p_j), with p_j the number of terms that cost no more than the
+    j-th (Chen & Chen 2008, γ = 1): the second logarithm pays for the choice among many, and linear
+    terms are few. Held-out rows stay fresh for the choice of family.
+    """
+    n = len(y)
+    spread = float(y.std()) if n else 0.0
+    if n < FEWEST or spread <= 1e-12 * float(np.abs(y).max(initial=0.0)):
+        return [0]  # the constant comes first
+    among = np.searchsorted(np.sort(costs), costs, side="right")
+    price = np.log(n) + 2 * np.log(among)
+    least = (EXACT * spread) ** 2
+    best, found = n * np.log(float(np.mean(y**2))), list[int]()
+    for most in dict.fromkeys((1, 2, int(costs.max(initial=0)))):
+        which = np.flatnonzero(costs <= most)
+        own, late, left = np.inf, 0, np.inf
+        for subset in subsets(X[:, which], y, costs[which], most=MOST_TERMS):
+            chosen = which[subset].tolist()
+            error = y - X[:, chosen] @ least_squares(X[:, chosen])(y)
+            left = max(float(np.mean(error**2)), least)
+            score = n * np.log(left) + price[chosen].sum()
+            late = 0 if score < own else late + 1
+            own = min(own, score)
+            if score < best:
+                best, found = score, chosen
+            if left <= least or late >= PATIENCE:
+                break
+        if left <= least:
+            break
+    return found
+
+
+def least_squares(P: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The function from Y to W = P⁺ Y, by an orthogonal decomposition: exact where P is."""
+    length = np.sqrt((P**2).sum(0))
+    length = np.where(length > 0, length, 1.0)
+    inverse = np.linalg.pinv(P / length, rcond=1e-12)
+    return lambda Y: ((inverse @ Y).T / length).T
+
+
+def _fitted(
+    data: Regression,
+    raw: np.ndarray,
+    terms: tuple[Term, ...],
+    train: np.ndarray,
+    judge: np.ndarray,
+    *,
+    scale: float,
+) -> LawFit:
+    """The law with these terms; the targets of ``data`` are in own units here."""
+    law = terms or ((),)
+    P = products(raw, law)
+    reads = np.zeros((len(law), raw.shape[1]), bool)
+    for j, term in enumerate(law):
+        reads[j, [f.reads for f in term]] = True
+    constants = members_of(data, P, reads, train, least_squares)
+    every = train | (~data.train & ~data.judge) | judge
+    final = members_of(data, P, reads, every, least_squares) if data.small else constants
+    error = data.target[judge] - P[judge] @ constants.mean(0)
+    error, spread = error / scale, data.scale  # in scaled units
+    rmse = float(np.sqrt(np.mean(error**2))) if len(error) else 1.0
+    sigma = max(rmse, SMALLEST_SIGMA * spread)
+    return LawFit(
+        terms=law,
+        constants=constants,
+        final=final,
+        sigma=sigma,
+        unexplained=rmse / spread,
+        knots=fit_knots(error / sigma),
+        log_likelihood=log_density(error, sigma),
+    )
+
+
+def law_bank(
+    fits: Sequence[LawFit], design: Design, parents: Parents, *, final: bool = False
+) -> LawBank:
+    """The bank of the targets' laws, one row of ``parents`` a law."""
+    members, n, _ = parents.mask.shape
+    operation, reads, parameter = encoded([fit.terms for fit in fits])
+    constant = np.zeros((members, *operation.shape[:2]))
+    for i, fit in enumerate(fits):
+        constant[:, i, : len(fit.terms)] = fit.final if final else fit.constants
+    units = [_units(design, parents, i) for i in range(n)]
+    shared = {
+        "operation": operation,
+        "reads": reads,
+        "parameter": parameter,
+        "center_in": np.array([c for c, _ in units], np.float32),
+        "scale_in": np.array([s for _, s in units], np.float32),
+        "center_out": design.center[parents.targets].astype(np.float32),
+        "scale_out": design.scale[parents.targets].astype(np.float32),
+        "sigma": np.array([fit.sigma for fit in fits], np.float32),
+        "knots": np.array([fit.knots for fit in fits], np.float32),
+    }
+    leaves = {name: np.broadcast_to(a, (members, *a.shape)) for name, a in shared.items()}
+    own = {"constant": constant.astype(np.float32), **leaves}
+    return ensemble(LawBank, {**wiring(parents), **own})

@@ -1,0 +1,109 @@
+"""Many episodes in one call, several worlds in one call, nested worlds."""
+
+import numpy as np
+import pytest
+
+import worlds_by_hand as by_hand
+from doworld._core.errors import QueryError
+from doworld.infer import counterfactual
+from doworld.infer.nested import nested
+from doworld.query import Answer, Counterfactual, Set, Shift
+
+
+@pytest.fixture(scope="module")
+def log(heater):
+    rng = np.random.default_rng(3)
+    return by_hand.log_of(heater.schema, [by_hand.heater_rows(rng, n) for n in (12, 9, 15)])
+
+
+def test_a_log_is_answered_episode_by_episode(heater, log):
+    done = [Shift("Q", 1.0, at=3)]
+    answer = counterfactual(heater, Counterfactual(episode=log, interventions=done))
+    own = answer.samples()["T"]
+    assert own.shape == (3, 3, 15)
+    for n, episode in enumerate(log):
+        alone = counterfactual(heater, Counterfactual(episode=episode, interventions=done))
+        values = alone.samples()["T"][:, 0]
+        np.testing.assert_allclose(own[:, n, : len(episode)], values, atol=2e-6)
+        assert np.isnan(own[:, n, len(episode) :]).all()
+    effect = np.array(answer["T"].estimate)
+    np.testing.assert_allclose(effect[:4], 0.0, atol=1e-7)
+    assert effect[4] == pytest.approx(0.5, abs=1e-5)
+    assert answer.interval["T"][0][5] < effect[5] < answer.interval["T"][1][5]
+    assert "3 episodes" in answer.why.summary
+    assert "Mean effect over 3 episodes" in str(answer)
+    again = Answer.from_json(answer.to_json())
+    assert again == answer
+    answer.figure()
+
+
+def test_a_table_of_units_is_a_population(table):
+    rows = {"Z": [0.0, 1.0], "X": [0.1, 2.3], "Y": [0.5, 7.5], "S": [0.0, 0.0]}
+    asked = Counterfactual(episode=rows, interventions=[Set("X", 0.0)], target="Y")
+    answer = counterfactual(table, asked)
+    np.testing.assert_allclose(answer.samples()["Y"][0, :, 0], [0.5 - 0.3, 7.5 - 6.9], atol=1e-6)
+    assert answer["Y"].estimate[0] == pytest.approx(-3.6, abs=1e-5)
+
+
+def test_alternatives_share_the_noise_and_stand_side_by_side(heater, episode):
+    worlds = {"none": [], "more": Shift("Q", 1.0, at=3), "less": [Shift("Q", -1.0, at=3)]}
+    answer = counterfactual(heater, Counterfactual(episode=episode, alternatives=worlds))
+    assert [a.name for a in answer.details.alternatives] == ["none", "more", "less"]
+    assert answer["T"].estimate == tuple(episode["T"])
+    for name in ("more", "less"):
+        alone = counterfactual(heater, Counterfactual(episode=episode, interventions=worlds[name]))
+        np.testing.assert_allclose(
+            answer.details[name].paths[0].estimate, alone["T"].estimate, atol=1e-6
+        )
+    more, less = (np.array(answer.details[n].paths[0].effect) for n in ("more", "less"))
+    np.testing.assert_allclose(more, -less, atol=1e-5)
+    assert "more" in str(answer)
+    assert Answer.from_json(answer.to_json()) == answer
+    answer.figure()
+
+
+def test_what_is_done_in_all_alternatives_is_done_in_each(heater, episode):
+    asked = Counterfactual(
+        episode=episode,
+        interventions=Shift("W", 1.0),
+        alternatives=[[Shift("Q", 1.0, at=3)], []],
+    )
+    assert list(asked.worlds) == ["Q shifted by 1 at row 3", "alternative 2"]
+    answer = counterfactual(heater, asked)
+    alone = counterfactual(heater, Counterfactual(episode=episode, interventions=Shift("W", 1.0)))
+    np.testing.assert_allclose(
+        answer.details["alternative 2"].paths[0].estimate, alone["T"].estimate, atol=1e-6
+    )
+
+
+def test_nested_worlds_give_natural_effects_by_unit(table):
+    """Y = 3X + Z + ε, X = 2Z + ε: from Z = 0 to 1, direct 1, through X 6."""
+    rows = {"Z": [0.0, 1.0], "X": [0.1, 2.3], "Y": [0.5, 7.5], "S": [0.0, 0.0]}
+    on, off = [Set("Z", 1.0)], [Set("Z", 0.0)]
+
+    def value(outer, inner):
+        asked = Counterfactual(episode=rows, interventions=on).episode
+        out = nested(table, asked, outer=outer, inner=inner, through=["X"], target=["Y"])
+        return out[0, :, 0, 0]
+
+    low = value(off, off)
+    np.testing.assert_allclose(value(on, off) - low, 1.0, atol=1e-5)
+    np.testing.assert_allclose(value(off, on) - low, 6.0, atol=1e-5)
+    np.testing.assert_allclose(value(on, on) - low, 7.0, atol=1e-5)
+
+
+def test_nested_worlds_follow_the_mediator_row_by_row(heater, episode):
+    """D(t) = .5 D + T(t−1): with T as it was, Q moves D not at all; with T of Q + 1, all of it."""
+    more = [Shift("Q", 1.0, at=3)]
+    asked = Counterfactual(episode=episode, interventions=more).episode
+    through = {"through": ["T"], "target": ["D"]}
+    none = nested(heater, asked, outer=more, inner=[], **through)[:, 0, :, 0]
+    np.testing.assert_allclose(none, np.tile(episode["D"], (3, 1)), atol=1e-6)
+    every = nested(heater, asked, outer=[], inner=more, **through)[:, 0, :, 0]
+    alone = counterfactual(heater, Counterfactual(episode=episode, interventions=more))
+    np.testing.assert_allclose(every, alone.samples()["D"][:, 0], atol=1e-5)
+
+
+def test_a_question_without_anything_done_says_so(episode):
+    with pytest.raises(QueryError, match="lacks 'interventions'"):
+        Counterfactual(episode=episode)
