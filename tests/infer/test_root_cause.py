@@ -59,7 +59,8 @@ def test_a_pushed_mechanism_comes_first_and_parts_add_up(push):
 
 def test_the_parts_are_those_of_the_true_mechanisms():
     found = attribute_anomaly(log(rows(0, 4000)), log(rows(1, 3, "a")), GRAPH, target="c")
-    noise = [*np.random.default_rng(1).standard_normal((3, 4)).mean(0), 6.0, 0, 0, 0]
+    pushed = np.array([6.0, 0.0, 0.0, 0.0])
+    noise = np.random.default_rng(1).standard_normal((3, 4)).mean(0) + pushed
     truth = dict(zip("abcd", noise * [1.5, 1.0, 1.0, 1.0], strict=True))
     for own in found.mechanisms:
         assert own.contribution == pytest.approx(truth[own.name], abs=0.5)
@@ -91,16 +92,16 @@ def random_world(seed, count=7):
 
 def test_planted_mechanisms_of_random_worlds_are_found():
     hits = 0
-    for seed in range(40):
+    for seed in range(30):
         graph, draw, push = random_world(seed)
         found = attribute_anomaly(draw(300), draw(2, push), graph, target="z6")
         hits += found.mechanisms[0].name == f"z{push}"
-    assert hits >= 36
+    assert hits >= 27
 
 
 def test_services_at_fault_are_found():
     hits = 0
-    for seed in range(8):
+    for seed in range(6):
         shop = Services(6, seed=seed)
         root = f"s{1 + seed % 5}"
         delay = seed % 2 == 0
@@ -109,7 +110,7 @@ def test_services_at_fault_are_found():
         target = shop.front[0 if delay else 1]
         found = attribute_anomaly(shop.collect(200, seed=seed), odd, shop.graph, target=target)
         hits += found.entities[0].name == root
-    assert hits >= 7
+    assert hits >= 5
 
 
 def test_shapley_of_the_score_is_efficient_and_symmetric():

@@ -4,7 +4,19 @@ from typing import Annotated
 
 import typer
 
-from doworld.cli import ask, bench, data, discover, effect, evaluate, learn, plan, show, tour
+from doworld.cli import (
+    ask,
+    bench,
+    data,
+    discover,
+    effect,
+    evaluate,
+    learn,
+    plan,
+    rootcause,
+    show,
+    tour,
+)
 
 app = typer.Typer(
     name="doworld",
@@ -43,7 +55,7 @@ def common(
     """Learn a causal world model from a log and ask it questions."""
 
 
-for module in (discover, learn, evaluate, show, ask, effect, plan):
+for module in (discover, learn, evaluate, show, ask, effect, rootcause, plan):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)
