@@ -34,11 +34,13 @@ def linear_world(
     notes: tuple[str, ...] = (),
     unidentified: tuple[Unidentified, ...] = (),
     logits: dict[str, np.ndarray] | None = None,
+    inside: float = 8.0,
 ) -> WorldModel:
     """A linear world in its own units; ``members`` multiply all weights, one a member.
 
     ``logits[name]`` makes a variable categorical: rows are its parents' features in the order of
-    ``weights[name]`` (whose numbers are not read) and one more for the bias.
+    ``weights[name]`` (whose numbers are not read) and one more for the bias. The log is taken to
+    have spanned −``inside`` … ``inside`` scaled units in every direction.
     """
     prepare()
     logits = logits or {}
@@ -76,7 +78,7 @@ def linear_world(
         center=mid,
         scale=spread,
         typical=np.zeros(size),
-        reference=_reference(schema, coding, weights, mid, spread),
+        reference=_reference(schema, coding, weights, mid, spread, inside),
         calibration=Calibration(np.array([1.0]), np.ones((size, 1)), np.ones((size, 1))),
         baseline=_no_baseline(schema, lags),
         members_of_structure=structural or (False,) * len(members),
@@ -164,8 +166,8 @@ def _categorical(schema, coding, weights, logits, members):
     return _stacked(CategoricalBank, fields)
 
 
-def _reference(schema, coding, weights, mid, spread):
-    """Points on −2…2 scaled units in every direction, so that this much is inside."""
+def _reference(schema, coding, weights, mid, spread, inside):
+    """Points on a cube of scaled units, so that this much is inside."""
     names = list(weights)
     slots = [_slots(schema, coding, weights[n]) for n in names]
     width = max(1, *map(len, slots))
@@ -173,7 +175,7 @@ def _reference(schema, coding, weights, mid, spread):
     columns, mask = np.zeros((len(names), width), np.int32), np.zeros((len(names), width))
     for i, own in enumerate(slots):
         columns[i, : len(own)], mask[i, : len(own)] = own, 1.0
-    points = rng.uniform(-2, 2, (len(names), 256, width)) * mask[:, None]
+    points = rng.uniform(-inside, inside, (len(names), 256, width)) * mask[:, None]
     features = columns % len(coding.level)
     coded = np.asarray(coding.level)[features] >= 0
     points = np.where(coded[:, None], points > 0, points)
@@ -184,9 +186,9 @@ def _reference(schema, coding, weights, mid, spread):
         points=points.astype(np.float32),
         mask=mask.astype(np.float32),
         columns=columns,
-        radius=np.full(len(names), 1.5),
-        low=np.where(discrete, 0.0, mid - 2 * spread),
-        high=np.where(discrete, top, mid + 2 * spread),
+        radius=np.full(len(names), 0.75 * inside),
+        low=np.where(discrete, 0.0, mid - inside * spread),
+        high=np.where(discrete, top, mid + inside * spread),
     )
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
             "rootcause",
             "effect",
             "plan",
+            "value",
             "data",
             "data summary",
             "data convert",

@@ -175,3 +175,42 @@ def test_a_log_learned_without_its_column_of_time_is_read_without_it(tmp_path, c
     assert learned.code == 0, learned.err
     answer = command("predict", model, "--given", log, "--horizon", "3", "--json")
     assert answer.code == 0, answer.err
+
+
+def test_alternatives_as_typed_stand_side_by_side(command, model, log):
+    printed = command(
+        "counterfactual", model, "--episode", f"{log}[0:30]",
+        "--alternative", "off: heater=0@10:20",
+        "--alternative", "more: heater+=5@10:; room, air*=2",
+        "--json",
+    )  # fmt: skip
+    answer = asked(printed)
+    worlds = answer["query"]["alternatives"]
+    assert [d["kind"] for d in worlds["more"]] == ["shift", "scale"]
+    assert worlds["off"][0]["at"] == [5, 6, 7, 8, 9]
+    assert [a["name"] for a in answer["details"]["alternatives"]] == ["off", "more"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("heater=0", "is no alternative"),
+        ("off:", "is no alternative"),
+        ("off: heter=0", "Did you mean 'heater'"),
+    ],
+)
+def test_a_malformed_alternative_is_one_line(command, model, log, typed, said):
+    printed = command("counterfactual", model, "--episode", f"{log}[0:30]", "--alternative", typed)
+    assert printed.code != 0
+    assert said in printed.err
+
+
+def test_units_ask_every_episode(command, model, log):
+    printed = command(
+        "counterfactual", model, "--episode", log, "--units", "--set", "heater=0@10:20", "--json"
+    )
+    assert asked(printed)["why"]["summary"]
+    refused = command(
+        "counterfactual", model, "--episode", f"{log}[0:9]", "--units", "--set", "heater=0"
+    )
+    assert "names a part" in refused.err

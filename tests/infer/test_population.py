@@ -1,5 +1,7 @@
 """Many episodes in one call, several worlds in one call, nested worlds."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -107,3 +109,31 @@ def test_nested_worlds_follow_the_mediator_row_by_row(heater, episode):
 def test_a_question_without_anything_done_says_so(episode):
     with pytest.raises(QueryError, match="lacks 'interventions'"):
         Counterfactual(episode=episode)
+
+
+def test_units_are_the_numbers_of_an_answer(table):
+
+    from doworld.infer.units import units
+
+    rows = {"Z": [0.0, 1.0], "X": [0.1, 2.3], "Y": [0.5, 7.5], "S": [0.0, 0.0]}
+    asked = Counterfactual(episode=rows, interventions=[Set("X", 0.0)])
+    answer = counterfactual(table, asked)
+    found = units(table, rows, [Set("X", 0.0)])
+    one = units(table, {n: v[0] for n, v in rows.items()}, [Shift("X", 1.0)], target=["Y"])
+    for name, own in answer.samples().items():
+        np.testing.assert_array_equal(found[name], own)
+    assert one["Y"][0, 0, 0] == pytest.approx(0.5 + 3.0, abs=1e-6)
+
+
+def test_the_linear_short_cut_says_what_the_replay_says(table, monkeypatch):
+    module = importlib.import_module("doworld.infer.counterfactual")
+
+    fact = {"Z": 1.0, "X": 2.3, "Y": 7.5, "S": 0.0}
+    done = [Shift("Z", 0.5), Set("X", 1.0)]
+    asked = Counterfactual(episode=fact, interventions=done)
+    quick = counterfactual(table, asked)
+    monkeypatch.setattr(module, "linear_of", lambda model: None)
+    slow = counterfactual(table, asked)
+    for name in quick.names:
+        np.testing.assert_allclose(quick[name].estimate, slow[name].estimate, atol=1e-5)
+        np.testing.assert_allclose(quick[name].support, slow[name].support, atol=1e-6)

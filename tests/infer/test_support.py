@@ -1,11 +1,20 @@
 """Support: 1 inside the data, falling outside, and inherited along causal paths."""
 
 import numpy as np
+import pytest
 
+import worlds_by_hand as by_hand
+from doworld.graph import Reason, Unidentified
 from doworld.infer import do, predict
 from doworld.query import Do, Predict, Set
 
 INSIDE = {"T": 0.0, "D": 0.0, "Q": 0.0, "W": 0.0}
+
+
+@pytest.fixture(scope="module")
+def heater():
+    """A log that spanned −2 … 2."""
+    return by_hand.heater(members=(1.0, 1.02, 0.98), inside=2.0)
 
 
 def test_inside_the_data_support_is_whole(heater):
@@ -48,3 +57,33 @@ def test_a_value_that_is_set_is_judged_by_its_range_alone(heater):
     given = {**INSIDE, "Q": 4.0}
     answer = do(heater, Do(given=given, interventions=[Set("T", 0.0)], target=["T"], horizon=3))
     assert answer["T"].support == (1.0, 1.0, 1.0)
+
+
+def test_outside_the_data_the_interval_is_a_bound(heater):
+    answer = do(heater, Do(given=INSIDE, interventions=[Set("Q", 5.0, at=0)], horizon=3))
+    assert answer.status == "bounded"
+    T = answer["T"]
+    assert T.lower is not None
+    assert T.upper is not None
+    assert T.estimate is not None
+    assert T.support[0] < 0.05
+    assert (T.lower[0], T.upper[0]) == (-14.0, 14.0)  # three ranges of 4 beyond −2 … 2
+    assert any("is a bound" in a for a in answer.why.assumptions)
+    # D follows a row later, and its first row is inside
+    D = answer["D"]
+    assert D.lower is not None
+    assert D.lower[0] > -1.0
+    assert D.lower[1] == -14.0
+
+
+@pytest.mark.parametrize("reason", [Reason.POLICY, Reason.LATE])
+def test_a_doubtful_action_s_effects_are_bounded(reason):
+    fact = Unidentified("Q", reason, "Q may be moved by something else.", ("T",))
+    model = by_hand.heater(unidentified=(fact,))
+    answer = do(model, Do(given=INSIDE, interventions=[Set("Q", 1.0, at=2)], horizon=5))
+    assert answer.status == "bounded"
+    assert fact.note in answer.why.warnings
+    assert answer["T"].lower is not None
+    assert [low < -10 for low in answer["T"].lower] == [False, False, True, True, True]
+    assert do(model, Do(given=INSIDE, interventions=[Set("W", 1.0)])).status == "identified"
+    assert predict(model, Predict(given=INSIDE, horizon=5)).status == "identified"

@@ -16,6 +16,7 @@ from doworld.cli import (
     rootcause,
     show,
     tour,
+    value,
 )
 
 app = typer.Typer(
@@ -55,7 +56,7 @@ def common(
     """Learn a causal world model from a log and ask it questions."""
 
 
-for module in (discover, learn, evaluate, show, ask, effect, rootcause, plan):
+for module in (discover, learn, evaluate, show, ask, effect, rootcause, plan, value):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)

@@ -13,6 +13,17 @@ EpisodeLog = Annotated[
     str,
     typer.Option("--episode", help="What happened: run.csv, run.csv[100:200].", metavar="LOG"),
 ]
+Alternatives = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--alternative",
+        help="A world of its own, with += to shift and *= to scale; repeat.",
+        metavar="'NAME: VAR=VALUE[@A:B]; …'",
+    ),
+]
+Units = Annotated[
+    bool, typer.Option("--units", help="Ask it of every episode of the log: the mean effect.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -114,9 +125,11 @@ def counterfactual(
     *,
     model: o.Model,
     episode: EpisodeLog,
+    units: Units = False,
     set_: o.Sets = None,
     shift: o.Shifts = None,
     scale: o.Scales = None,
+    alternative: Alternatives = None,
     from_: o.From = None,
     to: o.To = None,
     target: o.Target = None,
@@ -130,23 +143,32 @@ def counterfactual(
 ) -> None:
     """What would have happened, had we intervened.
 
-    Times count from the episode's first row.
+    Times count from the episode's first row. Several alternatives share the
+    episode's own noise and stand side by side.
 
     \b
       doworld counterfactual model --episode run7.csv \\
           --set heater1=0 --from 100
+      doworld counterfactual model --episode run7.csv \\
+          --alternative 'off: heater1=0@100:200' \\
+          --alternative 'more: heater1+=10@100:; fan*=2'
+      doworld counterfactual model --episode runs/ --units \\
+          --set heater1=0 --from 100
     """
     from doworld.cli.question import Question
-    from doworld.query import Counterfactual
+    from doworld.query import Counterfactual, Population
 
     check_page(out)
     question = Question.about(model, rename=rename, names=names)
-    rows = question.episode(episode)
+    rows = question.population(episode) if units else question.episode(episode)
+    end = (max(rows.lengths) if isinstance(rows, Population) else rows.length) - 1
+    kinds = {"set": set_, "shift": shift, "scale": scale}
+    worlds = question.alternatives(alternative or [], from_, to, end)
+    done = () if worlds and not any(kinds.values()) else None
     query = Counterfactual(
         episode=rows,
-        interventions=question.interventions(
-            {"set": set_, "shift": shift, "scale": scale}, from_, to, rows.length - 1
-        ),
+        interventions=question.interventions(kinds, from_, to, end) if done is None else done,
+        alternatives=worlds,
         target=question.targets(target),
         level=level,
         samples=samples,

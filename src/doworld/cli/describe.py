@@ -23,6 +23,7 @@ def summary(model: Any) -> dict[str, Any]:
             }
             for f in model.fits
         ],
+        "laws": [law.to_dict() for law in model.laws],
         "notes": list(model.notes),
     }
 
@@ -53,6 +54,10 @@ def words_of(model: Any) -> Any:
         parts.append(table(("left out, but open", "sure"), rows))
     if fits:
         parts.append(table(("variable", "mechanism", "error 1 row ahead"), fits))
+    laws = [law for law in model.laws if law.readable]
+    if laws:
+        parts.append(Text("Laws, with 95 % intervals of their constants", style="bold"))
+        parts += [Text(law.equation()) for law in laws]
     forbidden = dict.fromkeys(fact.note for fact in graph.unidentified)
     if forbidden:
         parts.append(Text("What this log cannot tell", style="bold"))

@@ -13,7 +13,7 @@ from doworld.cli.values import Clock, Source, assignments, cell, names, number, 
 if TYPE_CHECKING:
     from doworld.data import Schema
     from doworld.model.world import WorldModel
-    from doworld.query import Answer, Intervention, Rows
+    from doworld.query import Answer, Intervention, Population, Rows
 
 __all__ = ["Question"]
 
@@ -87,6 +87,43 @@ class Question:
         return found.model_copy(
             update={"columns": {n: c for n, c in found.columns.items() if n in self.schema.index}}
         )
+
+    def population(self, text: str) -> "Rows | Population":
+        """All episodes of a typed log, in the model's variables."""
+        from doworld.query.given import past
+
+        source = Source.parse(text)
+        if source.episode is not None or source.first is not None or source.last is not None:
+            raise QueryError(
+                f"--units asks about every episode, and {text!r} names a part. Give the log alone."
+            )
+        found = past(self.reading.log(source.path, like=self.schema))
+        kept = {n: c for n, c in found.columns.items() if n in self.schema.index}
+        return found.model_copy(update={"columns": kept})
+
+    def alternatives(
+        self, texts: list[str], first: str | None, last: str | None, end: int
+    ) -> dict[str, tuple["Intervention", ...]]:
+        """Worlds typed as ``name: heater=0@100:200; fan+=1``, by their names."""
+        out: dict[str, tuple[Intervention, ...]] = {}
+        for text in texts:
+            name, sign, body = text.partition(":")
+            parts = [p.strip() for p in body.split(";") if p.strip()]
+            if not sign or not name.strip() or "=" in name or not parts:
+                raise QueryError(
+                    f"{text!r} is no alternative. Write a name, a colon and what is done, as in "
+                    "'off: heater1=0@100:200'."
+                )
+            if name.strip() in out:
+                raise QueryError(
+                    f"two alternatives are called {name.strip()!r}. Give each a name of its own."
+                )
+            done: list[Intervention] = []
+            for part in parts:
+                kind, spec = _kind(part)
+                done += self.interventions({kind: [spec]}, first, last, end)
+            out[name.strip()] = tuple(done)
+        return out
 
     def interventions(
         self,
@@ -176,6 +213,19 @@ class Question:
         from doworld.session.ask import ask
 
         return ask(self.model, query, seed=seed)
+
+
+def _kind(part: str) -> tuple[str, str]:
+    """What ``name=value``, ``name+=by`` or ``name*=by`` asks for, and the same with a plain =.
+
+    >>> _kind("heater+=5@0:10")
+    ('shift', 'heater=5@0:10')
+    """
+    for sign, kind in (("+=", "shift"), ("*=", "scale")):
+        name, found, rest = part.partition(sign)
+        if found:
+            return kind, f"{name}={rest}"
+    return "set", part
 
 
 def _is_log(text: str, known: Any) -> bool:

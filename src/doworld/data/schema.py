@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 
 from doworld._core.errors import SchemaError, UnknownNameError
 
@@ -148,7 +149,7 @@ class Schema:
             raise UnknownNameError("variable", name, self.index)
         return self.index[name]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The variables' names in column order."""
         return tuple(v.name for v in self.variables)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,6 +137,10 @@ class CausalGraph:
 
     def edges(self) -> tuple[Edge, ...]:
         """The edges of the graph, in order of target, source and lag."""
+        return self._ordered
+
+    @cached_property
+    def _ordered(self) -> tuple[Edge, ...]:
         at = {n: i for i, n in enumerate(self.names)}
         return tuple(sorted(self.links, key=lambda e: (at[e.target], at[e.source], e.lag)))
 

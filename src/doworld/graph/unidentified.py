@@ -14,7 +14,8 @@ class Reason(StrEnum):
     few rows tell them apart. ``LAGS``: a longer lag was a function of the shorter ones, so that
     only which of its lags acts is open. ``CONFOUNDED``: something unobserved moves, or may move, it
     and others together. ``FEEDBACK``: it and others act on each other within a row, or something
-    else does that no graph without a cycle explains.
+    else does that no graph without a cycle explains. ``POLICY``: what chose it may have seen more
+    than was logged. ``LATE``: it acts after more rows than were allowed.
     """
 
     EMPTY = "empty"
@@ -24,6 +25,8 @@ class Reason(StrEnum):
     LAGS = "lags"
     CONFOUNDED = "confounded"
     FEEDBACK = "feedback"
+    POLICY = "policy"
+    LATE = "late"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The one gate: graph and question to an estimand, a bound, or a reason with its fix."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
@@ -190,11 +191,9 @@ def _by_formula(
         return None
     world = mixed(graph)
     chosen = adjustment_set(world, done, targets)
+    note = f"{edge}: a mechanism along the way holds an unobserved cause's share."
     if chosen is not None:
         formula = adjusted(world, frozenset(done), frozenset(targets), chosen)
-        return Identified(
-            Estimand(formula, Way.ADJUSTMENT, adjustment=chosen),
-            (f"{edge}: a mechanism along the way holds an unobserved cause's share.",),
-        )
+        return Identified(Estimand(formula, Way.ADJUSTMENT, adjustment=chosen), (note,))
     found = effect_of(world, done, targets)
-    return found if isinstance(found, Identified) else None
+    return replace(found, steps=(note, *found.steps)) if isinstance(found, Identified) else None

@@ -10,6 +10,7 @@ from doworld.identify import Bounded, Identified, NotIdentified
 from doworld.infer.engine import Draws
 from doworld.infer.extrapolation import extrapolated
 from doworld.infer.grounds import relied_on, verdict_of, weakest, worries
+from doworld.infer.no_assumption import unfounded
 from doworld.infer.setup import Setup
 from doworld.infer.support import OUTSIDE, Support, leaves_first, support
 from doworld.infer.uncertainty import interval, split, widening
@@ -73,7 +74,7 @@ def assemble(
         for n, target in enumerate(setup.targets)
     ]
     names = [s.variable for s in series]
-    return Answer(
+    whole = Answer(
         query=query,
         status=Status.IDENTIFIED,
         level=query.level,
@@ -81,7 +82,9 @@ def assemble(
         why=why,
         step=model.schema.step,
         time_unit=model.schema.time_unit,
-    ).with_draws(lambda: {n: draws.values[..., i] for i, n in enumerate(names)})
+    )
+    founded = unfounded(whole, setup, found)
+    return founded.with_draws(lambda: {n: draws.values[..., i] for i, n in enumerate(names)})
 
 
 def why_of(

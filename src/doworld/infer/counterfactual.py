@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 
+from doworld.infer.additive import Linear, linear_of
 from doworld.infer.bounds import ambiguous, bounded
 from doworld.infer.compose import assemble, refusal, why_of
 from doworld.infer.engine import PATHS, Draws, key_of
@@ -15,6 +16,7 @@ from doworld.infer.replay import complete, replay, stacked
 from doworld.infer.setup import ASSUMED, targets_of
 from doworld.infer.support import support
 from doworld.mechanisms import StochasticBank
+from doworld.model.doubt import doubtful
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Counterfactual, Population, Status
 from doworld.query.words import phrase
@@ -41,6 +43,7 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
 
     Raises ``UnknownNameError``, ``SchemaError`` or ``QueryError`` for a malformed question.
     """
+    model = doubtful(model)
     targets = targets_of(model.schema, query.target)
     reach = Reach.of(model)
     past = query.episode
@@ -52,17 +55,41 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
     worlds = [fact.otherwise(done, name) for name, done in query.worlds.items()]
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
+    asked = singles(query)
+    if (linear := _linear(worlds)) is not None:
+        answers = [
+            _answer(each, own, linear.whole(each.setup.done, targets, fact.filled.values[:1]))
+            for each, own in zip(worlds, asked, strict=True)
+        ]
+        return side_by_side(query, answers, worlds)
     key = key_of(seed)
     rows = _completed(fact, worlds, query.samples, key)
     every = stacked([fact.world, *(w.world for w in worlds)])
     luck = luck_of(fact, every, rows.shape[1])
-    own = jax.random.fold_in(key, 2)
-    out = replay(model.dynamics, fact.window, rows, every, luck=luck, key=own)
-    answers = [
-        _answer(fact, each, asked, rows, out[:, :, [0, n]], key)
-        for n, (each, asked) in enumerate(zip(worlds, singles(query), strict=True), 1)
-    ]
+    second = jax.random.fold_in(key, 2)
+    out = replay(model.dynamics, fact.window, rows, every, luck=luck, key=second)
+    answers = []
+    for n, (each, own) in enumerate(zip(worlds, asked, strict=True), 1):
+        values = each.values(rows, out[:, :, n], out[:, :, 0])
+        answer = _answer(each, own, values)
+        levels = [i for i in stochastic(model) if model.schema.variables[i].levels]
+        vague = ambiguous(each.setup, each.reached, levels, _changed(each, out[:, :, [0, n]]))
+        if vague[:, list(targets)].any():
+            third = jax.random.fold_in(key, 3)
+            answer = bounded(answer, each, rows, out[:, :, [0, n]], values, vague, third)
+        answers.append(answer)
     return side_by_side(query, answers, worlds)
+
+
+def _linear(worlds: Sequence[Otherwise]) -> Linear | None:
+    """The linear mechanisms that alone stand between what is done and the targets; else None."""
+    fact = worlds[0].fact
+    linear = linear_of(fact.model)
+    if linear is None or not fact.complete:
+        return None
+    values = fact.filled.values[:1]
+    every = (linear.answers(w.setup.done, fact.targets, values) for w in worlds)
+    return linear if all(every) else None
 
 
 def singles(query: Counterfactual) -> list[Counterfactual]:
@@ -122,12 +149,10 @@ def stochastic(model: WorldModel) -> list[int]:
     return sorted({int(t) for b in banks for t in np.asarray(b.targets).reshape(-1)})
 
 
-def _answer(
-    fact: Fact, world: Otherwise, query: Counterfactual, rows: np.ndarray, out: np.ndarray, key
-) -> Answer:
-    setup, model = world.setup, fact.model
+def _answer(world: Otherwise, query: Counterfactual, values: np.ndarray) -> Answer:
+    """The answer from (members, samples, rows, variables) of the altered world."""
+    fact, setup, model = world.fact, world.setup, world.fact.model
     targets = list(setup.targets)
-    values = world.values(rows, out[:, :, 1], out[:, :, 0])
     members, samples = values.shape[:2]
     number = np.arange(min(PATHS, members * samples))
     draws = Draws(
@@ -162,12 +187,7 @@ def _answer(
             "assumptions": (*why.assumptions, UNCALIBRATED),
         }
     )
-    answer = assemble(setup, query, draws, found, ahead=ahead, why=why, narrowest=1.0)
-    levels = [i for i in stochastic(model) if model.schema.variables[i].levels]
-    vague = ambiguous(setup, world.reached, levels, _changed(world, out))
-    if not vague[:, targets].any():
-        return answer
-    return bounded(answer, world, rows, out, values, vague, jax.random.fold_in(key, 3))
+    return assemble(setup, query, draws, found, ahead=ahead, why=why, narrowest=1.0)
 
 
 def _changed(world: Otherwise, out: np.ndarray) -> np.ndarray:

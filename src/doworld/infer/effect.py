@@ -1,13 +1,21 @@
 """Rungs 2 and 3: what a treatment does to an outcome, from the rows of a log."""
 
+from dataclasses import replace
+
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Trajectories
-from doworld.graph import CausalGraph, Mark, Reason
-from doworld.identify import Cause, Identified, NotIdentified, gate
+from doworld.graph import CausalGraph, Mark
+from doworld.identify.effect import effect_verdict
+from doworld.identify.facts import Facts, feedback, silent
+from doworld.identify.verdict import Identified
 from doworld.infer.effects.adjustment import by_adjustment
 from doworld.infer.effects.asked import Asked, UnanswerableError, asked
+from doworld.infer.effects.bounded import by_bounds, by_causation
 from doworld.infer.effects.case import Case, Found
 from doworld.infer.effects.dose import by_dose
+from doworld.infer.effects.front_door import by_front_door
+from doworld.infer.effects.instrument import by_instrument
+from doworld.infer.effects.mediation import by_mediation
 from doworld.infer.effects.paths import Paths, acting
 from doworld.infer.effects.route import Route, mediated, named, route
 from doworld.infer.grounds import relied_on, weakest
@@ -17,6 +25,8 @@ from doworld.query.effect_details import EffectDetails, Overlap
 from doworld.query.words import number
 
 __all__ = ["effect", "effect_of"]
+
+NOTHING = Facts()
 
 
 def effect(model: WorldModel, query: Effect, *, seed: int = 0) -> Answer:
@@ -67,7 +77,17 @@ def effect_of(
 
 def _method(case: Case):
     """What computes the estimand along the route."""
-    return by_adjustment if case.asked.discrete else by_dose
+    if case.route.kind == "refused":
+        return by_bounds
+    if case.query.estimand in ("pn", "ps", "pns") and case.route.kind == "adjustment":
+        return by_causation
+    if case.query.mediator:
+        return by_mediation
+    if case.route.kind == "instrument":
+        return by_instrument
+    if case.route.kind == "front-door":
+        return by_front_door
+    return by_adjustment if case.asked.discrete and case.query.estimand != "dose" else by_dose
 
 
 def _case(
@@ -82,6 +102,15 @@ def _case(
 
 def _route(log: Trajectories, graph: CausalGraph, paths: Paths, question: Asked) -> Route:
     query, lag = question.query, question.lag
+    if query.instrument:
+        fixed = tuple((n, 0) for n in query.adjust or ())
+        nodes = tuple((n, 0) for n in query.instrument)
+        return Route(
+            "instrument",
+            adjust=fixed,
+            instrument=nodes,
+            words=f"By the instrument {named(nodes)} at equal {named(fixed)}, as asked.",
+        )
     if query.adjust is not None:
         return _by_hand(paths, question)
     settled = _open(log, graph, question)
@@ -93,8 +122,6 @@ def _route(log: Trajectories, graph: CausalGraph, paths: Paths, question: Asked)
     else:
         extra = [(n, lag) for n in query.given] if query.estimand == "cate" else []
         found = route(paths, extra=extra)
-    if found.kind == "refused":
-        raise UnanswerableError(found.reason, found.fix)
     return found
 
 
@@ -126,32 +153,38 @@ def _by_hand(paths: Paths, question: Asked) -> Route:
 
 
 def _open(log: Trajectories, graph: CausalGraph, question: Asked) -> Route | None:
-    """Refuses where the log cannot orient what matters; a set that holds whichever way it points.
+    """The set that is valid however open edges point; None where no edge is open.
 
-    None where the gate finds nothing open: then the route is sought along the graph as it stands.
+    Raises ``UnanswerableError`` where the log or the open edges leave the answer open.
     """
-    query = question.query
-    plain = query.model_copy(update={"estimand": "ate", "mediator": (), "lag": question.lag})
-    verdict = gate(graph, log.schema, plain)
-    open_ends = (Cause.OPEN_EDGE, Cause.CUT, Cause.FEEDBACK)
-    if isinstance(verdict, NotIdentified) and verdict.cause in open_ends:
+    query, lag = question.query, question.lag
+    loop = feedback(graph, log.schema, [query.treatment], [query.outcome])
+    if loop is not None:
+        raise UnanswerableError(
+            loop.note, "Log more often, so that causes come in earlier rows, or set one at random."
+        )
+    refused = silent(graph, [query.treatment], NOTHING)
+    if refused is not None:
+        raise UnanswerableError(f"No overlap: {refused.reason}", refused.fix)
+    loose = tuple(e for e in graph.edges() if e.mark not in (Mark.DIRECTED, Mark.BIDIRECTED))
+    if not loose:
+        return None
+    known = acting(graph, log.schema, query.treatment)
+    plain = query.model_copy(update={"lag": None if log.schema.static else lag, "estimand": "ate"})
+    verdict = effect_verdict(
+        replace(known, links=(*known.links, *loose)), log.schema, plain, NOTHING
+    )
+    if not isinstance(verdict, Identified):
         raise UnanswerableError(
             verdict.reason, f"{verdict.fix} Or take responsibility for a set (adjust=…)."
         )
-    for fact in graph.unidentified:
-        if fact.variable == query.treatment and fact.reason is Reason.DETERMINED:
-            raise UnanswerableError(
-                f"No overlap: {fact.note}",
-                f"Log rows in which {query.treatment} is varied at random.",
-            )
-    vague = any(e.mark not in (Mark.DIRECTED, Mark.BIDIRECTED) for e in graph.links)
-    chosen = verdict.estimand.adjustment if isinstance(verdict, Identified) else None
-    if not vague or chosen is None or query.mediator:
+    chosen = verdict.estimand.adjustment
+    if chosen is None or query.mediator:
         return None
-    rows = [n if isinstance(n, tuple) else (str(n), question.lag) for n in chosen]
-    nodes = tuple((str(n), int(k) - question.lag) for n, k in rows)
+    rows = [n if isinstance(n, tuple) else (str(n), lag) for n in chosen]
+    nodes = tuple((str(n), int(k) - lag) for n, k in rows)
     return Route(
-        "adjustment", adjust=nodes, words=f"Compared at equal {named(nodes)}, by the open graph."
+        "adjustment", adjust=nodes, words=f"Compared at equal {named(nodes)}. {verdict.steps[-1]}"
     )
 
 

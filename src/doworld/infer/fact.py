@@ -88,6 +88,11 @@ class Fact:
         out[: self.made] = self.filled.gap[self.first :] & made
         return out
 
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing that a target rests on."""
+        return not self.filled.gap[:, self.reach.ancestors(list(self.targets))].any()
+
     @cached_property
     def certain(self) -> Bool[np.ndarray, "rows variables"]:
         """Where a value and all its causes in the log are known."""

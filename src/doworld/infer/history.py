@@ -22,19 +22,30 @@ def table(schema: Schema, given: Rows) -> Float[np.ndarray, "rows variables"]:
     """
     if not given.length:
         raise QueryError("the question gives no rows. Give a state by name, an episode or rows.")
-    values = np.full((given.length, len(schema)), np.nan)
-    for name, cells in given.columns.items():
-        at = schema.position(name)
-        if len(cells) not in (1, given.length):
-            raise QueryError(
-                f"{name!r} has {len(cells)} rows where other columns have {given.length}. "
-                "Give every variable the same number of rows, or one value."
-            )
-        values[given.length - len(cells) :, at] = _column(schema.variables[at], cells)
+    source = given.source
+    if source is not None and source.schema.variables == schema.variables:
+        values = source.values.copy()
+    else:
+        values = _typed(schema, given)
     rewards = schema.positions(Role.REWARD)
     if rewards and not schema.static:
         values[1:, rewards] = values[:-1, rewards]
         values[0, rewards] = np.nan
+    return values
+
+
+def _typed(schema: Schema, given: Rows) -> Float[np.ndarray, "rows variables"]:
+    """The columns as numbers, one by one."""
+    count = given.length
+    values = np.full((count, len(schema)), np.nan)
+    for name, cells in given.columns.items():
+        at = schema.position(name)
+        if len(cells) not in (1, count):
+            raise QueryError(
+                f"{name!r} has {len(cells)} rows where other columns have {count}. "
+                "Give every variable the same number of rows, or one value."
+            )
+        values[count - len(cells) :, at] = _column(schema.variables[at], cells)
     return values
 
 

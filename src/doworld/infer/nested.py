@@ -14,8 +14,9 @@ from doworld.infer.reach import Reach
 from doworld.infer.replay import replay
 from doworld.infer.setup import targets_of
 from doworld.model.world import WorldModel
-from doworld.query import Counterfactual, Intervention, Population, Rows
+from doworld.query import Intervention, Population, Rows
 from doworld.query.done import arrays
+from doworld.query.given import past
 
 __all__ = ["nested"]
 
@@ -42,8 +43,7 @@ def nested(
     ``QueryError`` for a malformed question.
     """
     targets, reach = targets_of(model.schema, target), Reach.of(model)
-    past = Counterfactual(episode=episode, interventions=()).episode  # type: ignore[arg-type]
-    episodes = episodes_of(model, past, targets, reach)
+    episodes = episodes_of(model, past(episode), targets, reach)
     every = [arrays(model.schema, done, episodes.count) for done in (inner, outer)]
     if any(done.policies for done in every):
         raise QueryError("a policy cannot be followed in a mediation. Use Set, Shift or Scale.")

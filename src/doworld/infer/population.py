@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from doworld._core.errors import QueryError
-from doworld.data import Kind, Role
+from doworld.data import Episode, Kind, Role, Trajectories
+from doworld.infer.additive import Linear, linear_of
 from doworld.infer.compose import why_of
 from doworld.infer.engine import Draws, key_of
 from doworld.infer.history import fill, table
@@ -24,10 +25,11 @@ from doworld.model.simulate import bucket
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Counterfactual, Population, Rows, Series, Status
 from doworld.query.done import Done, arrays
+from doworld.query.given import past
 from doworld.query.words import phrase
 from doworld.query.worlds_details import Alternative, Path, Worlds
 
-__all__ = ["Episodes", "episodes_of", "population"]
+__all__ = ["Episodes", "altered", "episodes_of", "population"]
 
 LOOKED_AT = 16
 """Episodes whose support is worked out, spread over the population."""
@@ -148,11 +150,16 @@ def _single(array: np.ndarray) -> Array:
 
 
 def episodes_of(
-    model: WorldModel, given: Population | Rows, targets: tuple[int, ...], reach: Reach
+    model: WorldModel,
+    given: Population | Rows | Trajectories | Episode,
+    targets: tuple[int, ...],
+    reach: Reach,
 ) -> Episodes:
     """The episodes of a question; raises ``QueryError`` for one without a transition."""
     schema = model.schema
-    lengths = np.array([given.length] if isinstance(given, Rows) else given.lengths)
+    if isinstance(given, Trajectories | Episode) and given.schema.variables != schema.variables:
+        given = past(given)  # in the model's columns, or an error that says which differ
+    lengths = _lengths(given)
     if schema.static and isinstance(given, Rows):
         lengths = np.ones(given.length, int)
     if not schema.static and (short := np.flatnonzero(lengths < 2)).size:
@@ -182,8 +189,21 @@ def episodes_of(
     return Episodes(model, reach, targets, logged, values, lengths)
 
 
-def _flat(model: WorldModel, given: Population | Rows) -> Float[np.ndarray, "rows variables"]:
+def _lengths(given: Population | Rows | Trajectories | Episode) -> np.ndarray:
+    """How many rows each episode has."""
+    if isinstance(given, Trajectories):
+        return np.diff(given.starts)
+    if isinstance(given, Population):
+        return np.array(given.lengths)
+    return np.array([given.length if isinstance(given, Rows) else len(given)])
+
+
+def _flat(
+    model: WorldModel, given: Population | Rows | Trajectories | Episode
+) -> Float[np.ndarray, "rows variables"]:
     """All rows as numbers in the schema's columns."""
+    if isinstance(given, Trajectories | Episode):
+        return given.values
     schema, source = model.schema, given.source
     if source is not None and source.schema.variables == schema.variables:
         return source.values
@@ -224,7 +244,8 @@ def population(
         )
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
-    moved, looked = _moved(episodes, every, seed)
+    moved = altered(episodes, every, seed)
+    looked = _looked(episodes, every[0], seed)
     names = [model.schema.names[t] for t in targets]
     asked = singles(query)
     drawn = bool(set(stochastic(model)) & set(reach.ancestors(list(targets))))
@@ -266,10 +287,21 @@ def population(
     return answer.with_draws(lambda: {n: moved[0][..., i] for i, n in enumerate(names)})
 
 
-def _moved(
+def altered(
     episodes: Episodes, every: Sequence[Done], seed: int
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """(members, units, rows, targets) of each world in own units, and a few whole of the first."""
+) -> list[Float[np.ndarray, "members units rows targets"]]:
+    """The targets in every world, in the variables' own units."""
+    if (linear := linear_for(episodes, every)) is not None:
+        values = episodes.values[:, 0]
+        return [_laid(episodes, linear.replay(d, episodes.targets, values)) for d in every]
+    out = _replayed(episodes, every, seed)
+    return [episodes.moved(done, out[:, :, [0, n]]) for n, done in enumerate(every, 1)]
+
+
+def _replayed(
+    episodes: Episodes, every: Sequence[Done], seed: int
+) -> Float[np.ndarray, "members units worlds steps variables"]:
+    """The factual and the altered replays, in scaled units."""
     model = episodes.model
     nothing = arrays(model.schema, (), episodes.count)
     key = jax.random.fold_in(key_of(seed), 2)
@@ -277,11 +309,45 @@ def _moved(
     window, worlds = episodes.worlds([nothing, *every, *filled])
     shape = (model.dynamics.members, *episodes.rows.shape)
     rows = np.broadcast_to(episodes.rows, shape)
-    out = replay(model.dynamics, window, rows, worlds, key=key)
-    moved = [episodes.moved(done, out[:, :, [0, n]]) for n, done in enumerate(every, 1)]
-    units = _looked_at(episodes)
-    few = episodes.part(units, range(len(model.schema)))
-    return moved, few.moved(every[0], out[:, units][:, :, :2])[0]
+    return replay(model.dynamics, window, rows, worlds, key=key)
+
+
+def _looked(episodes: Episodes, done: Done, seed: int) -> Float[np.ndarray, "few rows variables"]:
+    """Whole rows of a few episodes under the first member: those on the way to a target."""
+    few = episodes.part(_looked_at(episodes), episodes.targets)
+    if (linear := linear_for(few, [done])) is not None:
+        changed = linear.replay(done, few.targets, few.values[:, 0])
+        every = few.part(np.arange(few.units), range(len(few.model.schema)))
+        return _laid(every, changed)[0]
+    out = _replayed(few, [done], seed)
+    every = few.part(np.arange(few.units), range(len(few.model.schema)))
+    return every.moved(done, out[:, :, :2])[0]
+
+
+def linear_for(episodes: Episodes, every: Sequence[Done]) -> Linear | None:
+    """The linear mechanisms that alone stand between what is done and the targets; else None."""
+    linear = linear_of(episodes.model)
+    if linear is None:
+        return None
+    if episodes.values is not episodes.logged:
+        relevant = episodes.reach.ancestors(list(episodes.targets))
+        if np.isnan(episodes.logged[..., relevant]).any():
+            return None
+    values = episodes.values[:, 0]
+    fine = all(linear.answers(done, episodes.targets, values) for done in every)
+    return linear if fine else None
+
+
+def _laid(
+    episodes: Episodes, changed: dict[int, Float[np.ndarray, "members units"]]
+) -> Float[np.ndarray, "members units 1 targets"]:
+    """The targets of a static table, those in ``changed`` with their altered values."""
+    members = episodes.model.dynamics.members
+    shape = (members, episodes.units)
+    own = (
+        changed.get(t, np.broadcast_to(episodes.values[:, 0, t], shape)) for t in episodes.targets
+    )
+    return np.stack(list(own), -1)[:, :, None]
 
 
 def _looked_at(episodes: Episodes) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -27,7 +28,13 @@ class Reach:
 
     @classmethod
     def of(cls, model: WorldModel) -> "Reach":
-        """The reach of a model's mechanisms."""
+        """The reach of a model's mechanisms, worked out once a model."""
+        if model not in _KNOWN:
+            _KNOWN[model] = cls._of(model)
+        return _KNOWN[model]
+
+    @classmethod
+    def _of(cls, model: WorldModel) -> "Reach":
         dynamics = model.dynamics
         variable = np.asarray(dynamics.coding.variable)
         size = len(model.schema)
@@ -75,3 +82,6 @@ class Reach:
     def ancestors(self, targets: list[int]) -> list[int]:
         """The columns that can act on one of ``targets``, these included."""
         return np.flatnonzero(np.isfinite(self.delay[:, targets]).any(1)).tolist()
+
+
+_KNOWN: WeakKeyDictionary[WorldModel, Reach] = WeakKeyDictionary()

@@ -61,7 +61,8 @@ def support(
     lags, steps = past.shape[-2], paths.shape[1]
     history = np.broadcast_to(past[..., ::-1, :], (len(paths), *past.shape[-2:]))
     rows = np.concatenate([history, paths], 1)
-    local = np.where(cut, 1.0, _local(model, model.scaled(rows), lags, steps))
+    wanted = np.asarray(~(cut if fact is None else cut | fact).all(0))
+    local = np.where(cut, 1.0, _local(model, model.scaled(rows), lags, steps, wanted))
     within = _within(model, rows).mean(0)
     if fact is not None:
         local = np.where(fact, 1.0, local)
@@ -80,7 +81,9 @@ def support(
     return Support(local=local, within=within[max(lags - 1, 0) :], total=total[lags:])
 
 
-def _local(model: WorldModel, rows: np.ndarray, lags: int, steps: int) -> np.ndarray:
+def _local(
+    model: WorldModel, rows: np.ndarray, lags: int, steps: int, wanted: np.ndarray
+) -> np.ndarray:
     """1 within the usual distance of the sample of the log, e^(1−r) at r times that distance."""
     reference, coding = model.reference, model.dynamics.coding
     variable, level = np.asarray(coding.variable), np.asarray(coding.level)
@@ -89,7 +92,7 @@ def _local(model: WorldModel, rows: np.ndarray, lags: int, steps: int) -> np.nda
     out = np.ones((steps, rows.shape[-1]))
     for n, target in enumerate(reference.targets):
         used = reference.mask[n] > 0
-        if not used.any():
+        if not used.any() or not wanted[target]:
             continue
         lag, feature = np.divmod(reference.columns[n][used].astype(int), len(variable))
         at = lags + np.arange(steps)[:, None] - lag[None, :]

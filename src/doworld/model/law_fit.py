@@ -10,7 +10,7 @@ from doworld.data import Schema
 from doworld.mechanisms import LawBank, ensemble
 from doworld.mechanisms.noise import fit_knots
 from doworld.mechanisms.terms import Operation, Term, encoded, products
-from doworld.model.closed import SMALLEST_SIGMA, wiring
+from doworld.model.closed import CLEAR, SMALLEST_SIGMA, wiring
 from doworld.model.design import Design, Parents
 from doworld.model.law_library import inputs_of, library
 from doworld.model.law_select import subsets
@@ -32,6 +32,12 @@ EXACT = 1e-4
 
 PATIENCE = 3
 """Sizes without improvement after which no larger law is tried."""
+
+STRONG = 10.0
+"""Gain of the criterion that counts as very strong evidence (Kass & Raftery 1995)."""
+
+ENOUGH = 400
+"""Rows below which noise passes for a law, unless it leaves less than ``CLEAR`` unexplained."""
 
 CROWDED = 0.2
 """Share of rows at a bound above which these are learned from like all others."""
@@ -62,8 +68,7 @@ class LawFit:
     @property
     def linear(self) -> bool:
         """Whether it is a sum of inputs and a constant."""
-        every = [f.operation for term in self.terms for f in term]
-        return all(len(t) < 2 for t in self.terms) and set(every) <= {Operation.IDENTITY}
+        return all(_straight(term) for term in self.terms)
 
 
 def fit_law(schema: Schema, design: Design, parents: Parents, i: int, *, seed: int) -> LawFit:
@@ -86,7 +91,8 @@ def fit_law(schema: Schema, design: Design, parents: Parents, i: int, *, seed: i
     terms = [tuple(replace(f, reads=int(used[f.reads])) for f in term) for term in terms]
     rng = np.random.default_rng([seed, 53, i])
     picked = _sample(rng, train)
-    chosen = _choose(products(raw[picked], terms), target[picked], np.array(costs))
+    straight = np.array([_straight(term) for term in terms])
+    chosen = _choose(products(raw[picked], terms), target[picked], np.array(costs), straight)
     law = tuple(terms[j] for j in sorted(chosen, key=lambda j: (costs[j], j)))
     scale = float(design.scale[parents.targets[i]])
     return _fitted(replace(data, target=target), raw, law, train, judge, scale=scale)
@@ -127,12 +133,18 @@ def _sample(rng: np.random.Generator, rows: Bool[np.ndarray, " rows"]) -> np.nda
     return np.sort(rng.choice(at, ROWS, replace=False)) if len(at) > ROWS else at
 
 
-def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray) -> list[int]:
+def _straight(term: Term) -> bool:
+    """Whether a term is a constant or an input as it is."""
+    return not term or (len(term) == 1 and term[0].operation is Operation.IDENTITY)
+
+
+def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray, straight: np.ndarray) -> list[int]:
     """The subset of least extended Bayesian information criterion.
 
     n log(RSS/n) + Σ_j (log n + 2 log p_j), with p_j the number of terms that cost no more than the
     j-th (Chen & Chen 2008, γ = 1): the second logarithm pays for the choice among many, and linear
-    terms are few. Held-out rows stay fresh for the choice of family.
+    terms are few. Other terms than linear ones must gain ``STRONG``, and in noise have rows enough.
+    Held-out rows stay fresh for the choice of family.
     """
     n = len(y)
     spread = float(y.std()) if n else 0.0
@@ -142,9 +154,10 @@ def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray) -> list[int]:
     price = np.log(n) + 2 * np.log(among)
     least = (EXACT * spread) ** 2
     best, found = n * np.log(float(np.mean(y**2))), list[int]()
-    for most in dict.fromkeys((1, 2, int(costs.max(initial=0)))):
-        which = np.flatnonzero(costs <= most)
+    stages = (np.flatnonzero(straight), np.flatnonzero(costs <= 2), np.arange(len(costs)))
+    for stage, which in enumerate(stages):
         own, late, left = np.inf, 0, np.inf
+        needed = STRONG if stage else 0.0
         for subset in subsets(X[:, which], y, costs[which], most=MOST_TERMS):
             chosen = which[subset].tolist()
             error = y - X[:, chosen] @ least_squares(X[:, chosen])(y)
@@ -152,8 +165,9 @@ def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray) -> list[int]:
             score = n * np.log(left) + price[chosen].sum()
             late = 0 if score < own else late + 1
             own = min(own, score)
-            if score < best:
-                best, found = score, chosen
+            risky = stage > 0 and n < ENOUGH and left > (CLEAR * spread) ** 2
+            if score < best - needed and not risky:
+                best, found, needed = score, chosen, 0.0
             if left <= least or late >= PATIENCE:
                 break
         if left <= least:

@@ -79,7 +79,7 @@ def _generators(k: int, one: Input) -> Iterator[tuple[Factor, int, int]]:
     yield Factor(k, Operation.IDENTITY), ANGLE if one.turns else 1, one.levels - 1
     if one.low * one.high > 0 and one.levels > 2 and abs(np.log(one.high / one.low)) > 0.1:
         least = min(abs(one.low), abs(one.high)) * np.sign(one.low)
-        yield Factor(k, Operation.RECIPROCAL, float(0.1 * least)), 1, 2
+        yield Factor(k, Operation.RECIPROCAL, float(0.1 * least)), 1, 1
     if one.turns:
         yield Factor(k, Operation.SINE, one.turns), 1, 3
         yield Factor(k, Operation.COSINE, one.turns), 1, 1  # cos² is 1 − sin²

@@ -17,6 +17,9 @@ from doworld.model.world import WorldModel
 
 __all__ = ["Constant", "Law", "laws", "turned"]
 
+READABLE = 16
+"""Constants of a law that is shown."""
+
 ROUNDING = 1e-7
 """Share of the target's spread that single precision cannot hold."""
 
@@ -68,6 +71,29 @@ class Law:
     def intervals(self) -> dict[str, tuple[float, float]]:
         """Every constant's interval by its name."""
         return {c.name: c.interval for c in self.constants}
+
+    @property
+    def readable(self) -> bool:
+        """Whether it has few enough terms to be read."""
+        return len(self.constants) <= READABLE
+
+    def to_dict(self) -> dict:
+        """Plain data for JSON; an interval that is not known is null."""
+        return {
+            "target": self.target,
+            "equation": self.equation(intervals=False),
+            "latex": self.latex(),
+            "constants": [
+                {
+                    "name": c.name,
+                    "value": c.value,
+                    "interval": list(c.interval) if np.isfinite(c.interval).all() else None,
+                    "term": c.term,
+                    "variables": list(c.variables),
+                }
+                for c in self.constants
+            ],
+        }
 
     def equation(self, *, intervals: bool = True) -> str:
         """The law in plain text, with the intervals of its constants or without.

@@ -21,6 +21,7 @@ from doworld.model.categorical_fit import fit_categorical
 from doworld.model.choose import refuted
 from doworld.model.continuous import fit_continuous, rollouts
 from doworld.model.design import HELD, KEPT, Design, Parents, design, member_graphs, parents
+from doworld.model.doubt import fit_doubt
 from doworld.model.dynamics import Dynamics
 from doworld.model.known_fit import fit_known
 from doworld.model.memory import choose_memory
@@ -145,13 +146,14 @@ def fit(
     dynamics, before = (wire(jax.tree.map(lambda leaf: leaf[stay], own)) for own in (banks, trial))
     noise = temper(before, held_out(log, data, HELD, seed=seed))
     calibration = calibrate(log, quieter(before, noise), held_out(log, data, KEPT, seed=seed))
+    dynamics = quieter(dynamics, noise)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         low, high = np.nanmin(log.values, 0), np.nanmax(log.values, 0)
     return WorldModel(
         schema=schema,
         graph=graph_of,
-        dynamics=quieter(dynamics, noise),
+        dynamics=dynamics,
         center=data.center,
         scale=data.scale,
         typical=_typical(log),
@@ -162,6 +164,7 @@ def fit(
         members_of_structure=tuple(structural[m] for m in stay),
         rows=data.size,
         notes=tuple(dict.fromkeys((*log.notes, *graph.notes))),
+        doubt=fit_doubt(data, dynamics, seed=seed),
         log=log,
     )
 

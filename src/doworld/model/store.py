@@ -29,7 +29,7 @@ from doworld.mechanisms import (
 from doworld.mechanisms.terms import Operation
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
-from doworld.model.world import Calibration, Fit, Reference, WorldModel
+from doworld.model.world import Calibration, Doubt, Fit, Reference, WorldModel
 
 __all__ = ["FORMAT", "load", "save"]
 
@@ -66,6 +66,9 @@ def _arrays(model: WorldModel) -> dict[str, np.ndarray]:
         for field in fields(bank):
             if field.name != "known":
                 out[f"bank{i}.{field.name}"] = getattr(bank, field.name)
+    for i, doubt in enumerate(model.doubt):
+        for field in fields(Doubt) if doubt is not None else ():
+            out[f"doubt{i}.{field.name}"] = np.asarray(getattr(doubt, field.name), np.float32)
     return {name: np.ascontiguousarray(np.asarray(a)) for name, a in out.items()}
 
 
@@ -215,7 +218,31 @@ def _assemble(
         members_of_structure=tuple(head["members_of_structure"]),
         rows=head["rows"],
         notes=tuple(head["notes"]),
+        doubt=tuple(_doubt(i, bank, arrays) for i, bank in enumerate(banks)),
     )
+
+
+def _doubt(number: int, bank: AbstractBank, arrays: dict[str, np.ndarray]) -> Doubt | None:
+    """The doubt of a bank; None where the file holds none."""
+    own = {f.name: arrays.get(f"doubt{number}.{f.name}") for f in fields(Doubt)}
+    if any(array is None for array in own.values()):
+        return None
+    doubt = Doubt(**own)  # type: ignore[arg-type]
+    members, n, k = bank.columns.shape
+    waves, copies = doubt.phase.shape[-1], doubt.location.shape[1]
+    wanted = {
+        "shift": (members, n, k),
+        "spread": (members, n, k),
+        "frequency": (n, k, waves),
+        "phase": (n, waves),
+        "location": (members, copies, n, waves),
+        "log_scale": (members, copies, n, waves),
+    }
+    if any(getattr(doubt, name).shape != shape for name, shape in wanted.items()):
+        raise ModelFileError(
+            f"doubt{number} does not fit its bank. The file was changed; save the model again."
+        )
+    return doubt
 
 
 def _check_shapes(name: str, kind: type[AbstractBank], leaves: dict[str, np.ndarray]) -> None:

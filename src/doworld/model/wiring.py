@@ -8,7 +8,7 @@ from doworld.mechanisms import AbstractBank
 from doworld.model.design import Design
 from doworld.model.dynamics import Dynamics
 
-__all__ = ["Wiring"]
+__all__ = ["WIDEST", "Wiring"]
 
 WIDEST = 3.0
 """Ranges of the log beyond which a mechanism's value is held, so that no rollout overflows."""

@@ -14,7 +14,7 @@ from doworld.model.dynamics import Dynamics
 if TYPE_CHECKING:
     from doworld.model.laws import Law
 
-__all__ = ["Calibration", "Fit", "Reference", "WorldModel"]
+__all__ = ["Calibration", "Doubt", "Fit", "Reference", "WorldModel"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,24 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
+class Doubt:
+    """Draws of what one bank's residuals leave open (see ``doworld.model.doubt``).
+
+    Attributes:
+        shift, spread: of the parents, by member.
+        frequency, phase: of the waves.
+        location, log_scale: their weights, by member and copy.
+    """
+
+    shift: Float[np.ndarray, "members n k"]
+    spread: Float[np.ndarray, "members n k"]
+    frequency: Float[np.ndarray, "n k waves"]
+    phase: Float[np.ndarray, "n waves"]
+    location: Float[np.ndarray, "members copies n waves"]
+    log_scale: Float[np.ndarray, "members copies n waves"]
+
+
+@dataclass(frozen=True, eq=False)
 class WorldModel:
     """What ``learn`` returns and every question is asked of.
 
@@ -85,6 +103,7 @@ class WorldModel:
         rows: transitions of the log that it was learned from, among them those held out to choose
             the families and those kept to calibrate the intervals.
         notes: what was decided from the data, in words.
+        doubt: by bank, what its residuals leave open; asked by questions about change.
         log: the rows that it was learned from, for effects; a saved model does not carry them.
     """
 
@@ -101,6 +120,7 @@ class WorldModel:
     members_of_structure: tuple[bool, ...] = ()
     rows: int = 0
     notes: tuple[str, ...] = field(default=())
+    doubt: tuple[Doubt | None, ...] = ()
     log: Trajectories | None = None
 
     def scaled(

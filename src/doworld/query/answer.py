@@ -11,12 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.query.blame_details import BlameDetails
 from doworld.query.effect_details import EffectDetails
+from doworld.query.policy_value_details import PolicyValueDetails
 from doworld.query.queries import Query
 from doworld.query.worlds_details import Worlds
 
 __all__ = ["Answer", "Details", "Series", "Status", "Why"]
 
-Details = Annotated[BlameDetails | EffectDetails | Worlds, Field(discriminator="kind")]
+Details = Annotated[
+    BlameDetails | EffectDetails | PolicyValueDetails | Worlds, Field(discriminator="kind")
+]
 """The kinds of details, told apart by ``kind``."""
 
 

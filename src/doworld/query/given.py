@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, model_
 
 from doworld._core.errors import QueryError
 
-__all__ = ["Given", "Past", "Planned", "Population", "Rows"]
+__all__ = ["Given", "Past", "Planned", "Population", "Rows", "past"]
 
 Cell = float | str | bool | None
 
@@ -122,7 +122,7 @@ def _cells(schema: Any, values: np.ndarray) -> dict[str, tuple[Cell, ...]]:
     return columns
 
 
-def _past(value: Any) -> Any:
+def past(value: Any) -> Any:
     """One episode as ``Rows``, a log of several as ``Population``."""
     if isinstance(value, Population):
         return value
@@ -198,7 +198,7 @@ def _planned(value: Any) -> Any:
 Given = Annotated[Rows, BeforeValidator(_rows)]
 """Where a question starts."""
 
-Past = Annotated[Rows | Population, BeforeValidator(_past)]
+Past = Annotated[Rows | Population, BeforeValidator(past)]
 """What happened: an episode, or a log of several."""
 
 Planned = Annotated[dict[str, tuple[float | str | bool, ...]], BeforeValidator(_planned)]

@@ -7,6 +7,7 @@ import numpy as np
 from doworld.data import Policy, Role
 from doworld.discover.facts import Method
 from doworld.discover.latent.instruments import Instruments, Verdict
+from doworld.discover.latent.older_rows import late_effects, policies_that_saw_more
 from doworld.discover.numerics.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import (
     check_required,
@@ -54,6 +55,7 @@ class _Found:
 def temporal_graph(task: Task, max_lag: int | None, contemporaneous: bool | None) -> CausalGraph:
     """Logs over time: lags, tests by the past, links within a row, then the graph."""
     prior = task.prior
+    chosen = max_lag
     if max_lag is None:
         shortest = dynamics_block(task.log, task.names, 1, prior.allows, seed=task.seed)
         check_rows(shortest, task.log, 1)
@@ -73,6 +75,10 @@ def temporal_graph(task: Task, max_lag: int | None, contemporaneous: bool | None
     verdicts: list[Verdict] = []
     within = _within(task, found, contemporaneous, movers, verdicts)
     shared = _lags_shared(task, found, movers, within[0])
+    if chosen is not None:
+        task.forbid(late_effects(task.log, task.names, max_lag))
+    if task.latent is not False:
+        task.forbid(policies_that_saw_more(task.log, task.names))
     graph = _graph(task, found, max_lag, within, ordered)
     links = shared.apply(graph.links)
     if task.latent:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 
 from doworld._core.errors import GraphError, UnknownNameError
 
@@ -80,6 +81,28 @@ class Diagram:
             tuple(e for e in self.directed if kept.issuperset(e)),
             tuple(e for e in self.hidden if kept.issuperset(e)),
         )
+
+    def projected(self, names: Iterable[str]) -> "Diagram":
+        """The diagram of ``names`` with all others unobserved (latent projection, Verma 1993).
+
+        >>> whole = Diagram(("X", "U", "Y"), (("U", "X"), ("U", "Y"), ("X", "Y")))
+        >>> whole.projected(("X", "Y")).hidden
+        (('X', 'Y'),)
+        """
+        kept = set(names)
+        directed = set(self.directed)
+        hidden = {tuple(sorted(e)) for e in self.hidden}
+        for gone in (n for n in self.names if n not in kept):
+            causes = [a for a, b in directed if b == gone]
+            effects = sorted(b for a, b in directed if a == gone)
+            others = [n for e in hidden if gone in e for n in e if n != gone]
+            directed = {e for e in directed if gone not in e}
+            hidden = {e for e in hidden if gone not in e}
+            directed |= {(a, b) for a in causes for b in effects if a != b}
+            pairs = [(a, b) for a in others for b in effects] + list(combinations(effects, 2))
+            hidden |= {tuple(sorted(e)) for e in pairs if e[0] != e[1]}
+        order = tuple(n for n in self.names if n in kept)
+        return Diagram(order, tuple(sorted(directed)), tuple(sorted(hidden)))  # type: ignore[arg-type]
 
     def districts(self, names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
         """The c-components of ``names``: what hidden causes hold together (Tian & Pearl 2002)."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 from doworld.data import Policy, Role, Schema
-from doworld.graph import CausalGraph, Edge, Mark, MixedGraph
+from doworld.graph import CausalGraph, Edge, Mark
+from doworld.graph.mixed import MixedGraph
 from doworld.graph.separation import Node, unrolled
 
 __all__ = ["Paths", "acting", "shortest"]
@@ -61,8 +61,7 @@ class Paths:
     A node is a variable and how many rows before the OUTCOME's row it stands.
     """
 
-    parents: dict[Node, set[Node]]
-    hidden: set[frozenset[Node]]
+    world: MixedGraph[Node]
     treatment: Node
     outcome: Node
 
@@ -71,66 +70,45 @@ class Paths:
         """``graph`` has directed and bidirected edges only (see ``acting``)."""
         rows = 1 if graph.max_lag == 0 and lag == 0 else lag + 1 + 2 * max(graph.max_lag, 1)
         world = unrolled(graph.names, graph.edges(), rows)
-        parents = {n: set(own) for n, own in world.parents.items()}
-        hidden = {frozenset(pair) for pair in world.bidirected}
-        return cls(parents, hidden, (treatment, lag), (outcome, 0))
+        return cls(world, (treatment, lag), (outcome, 0))
 
-    @cached_property
-    def world(self) -> MixedGraph[Node]:
-        """The same as a mixed graph."""
-        directed = frozenset((p, n) for n, own in self.parents.items() for p in own)
-        both = frozenset((min(pair), max(pair)) for pair in self.hidden)
-        return MixedGraph(tuple(self.parents), directed, both)
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All of them."""
+        return self.world.nodes
 
-    def children(self, node: Node) -> set[Node]:
-        """The nodes that ``node`` acts on directly."""
-        return {n for n, own in self.parents.items() if node in own}
+    def parents(self, node: Node) -> frozenset[Node]:
+        """What acts on ``node`` directly."""
+        return self.world.parents[node]
 
-    def below(self, nodes: Iterable[Node]) -> set[Node]:
+    def children(self, node: Node) -> frozenset[Node]:
+        """What ``node`` acts on directly."""
+        return self.world.children[node]
+
+    def below(self, nodes: Iterable[Node]) -> frozenset[Node]:
         """The nodes and everything that they act on."""
-        acts: dict[Node, list[Node]] = {}
-        for child, own in self.parents.items():
-            for parent in own:
-                acts.setdefault(parent, []).append(child)
-        return _closure(nodes, acts)
+        return self.world.descendants(nodes)
 
-    def above(self, nodes: Iterable[Node]) -> set[Node]:
+    def above(self, nodes: Iterable[Node]) -> frozenset[Node]:
         """The nodes and everything that acts on them."""
-        return _closure(nodes, self.parents)
+        return self.world.ancestors(nodes)
 
-    def between(self, start: Node | None = None, avoid: Iterable[Node] = ()) -> set[Node]:
-        """The nodes on directed ways from ``start``, else the treatment, to the outcome."""
-        first = self.treatment if start is None else start
-        barred = self.without(avoid)
-        down, up = barred.below([first]), barred.above([self.outcome])
-        return (down & up) - {first} if self.outcome in down else set()
-
-    def without(self, nodes: Iterable[Node]) -> "Paths":
-        """The same with all edges into and out of ``nodes`` cut."""
-        gone = set(nodes)
-        parents = {n: (set() if n in gone else own - gone) for n, own in self.parents.items()}
-        return replace(self, parents=parents)
+    def between(self, avoid: Iterable[Node] = ()) -> frozenset[Node]:
+        """The nodes on directed ways from the treatment to the outcome that miss ``avoid``."""
+        world = self.world.cut(into=avoid, out_of=avoid)
+        down, up = world.descendants([self.treatment]), world.ancestors([self.outcome])
+        return (down & up) - {self.treatment} if self.outcome in down else frozenset()
 
     def idle(self, nodes: Iterable[Node], only: Iterable[Node] | None = None) -> "Paths":
         """The same with the edges out of ``nodes`` cut, or only those into ``only``."""
         gone = set(nodes)
-        ends = self.parents.keys() if only is None else set(only)
-        parents = {n: (own - gone if n in ends else own) for n, own in self.parents.items()}
-        return replace(self, parents=parents)
+        ends = set(self.nodes if only is None else only)
+        kept = frozenset((a, b) for a, b in self.world.directed if a not in gone or b not in ends)
+        return replace(self, world=replace(self.world, directed=kept))
 
     def apart(self, one: Iterable[Node], other: Iterable[Node], given: Iterable[Node]) -> bool:
         """Whether ``given`` m-separates every node of ``one`` from every node of ``other``."""
-        known, goal = set(given), set(other)
-        if goal & known:
+        known = set(given)
+        if known & {*one, *other}:
             return False
-        return self.world.separated([n for n in one if n not in known], goal, known)
-
-
-def _closure(start: Iterable[Node], step: dict) -> set[Node]:
-    found, frontier = set(start), list(start)
-    while frontier:
-        for node in step.get(frontier.pop(), ()):
-            if node not in found:
-                found.add(node)
-                frontier.append(node)
-    return found
+        return not self.world.connected(one, known) & set(other)

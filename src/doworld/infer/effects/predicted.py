@@ -113,8 +113,14 @@ def outcomes(
     level = np.resize(np.broadcast_to(value, len(at)), size)
     gain[:, 0, treatment] = 0.0
     offset[:, 0, treatment] = (level - model.center[treatment]) / model.scale[treatment]
-    single = [jnp.asarray(np.asarray(a, np.float32)) for a in (window, ahead, gain, offset)]
-    world = World(*single)
+    parts = {"window": window, "exogenous": ahead, "gain": gain, "offset": offset}
+    single = {name: jnp.asarray(np.asarray(a, np.float32)) for name, a in parts.items()}
+    world = World(
+        window=single["window"],
+        exogenous=single["exogenous"],
+        gain=single["gain"],
+        offset=single["offset"],
+    )
     total, key = 0.0, key_of(seed)
     for draw in range(DRAWS):
         noise = model.dynamics.draw_noise(jax.random.fold_in(key, draw), (size, steps))

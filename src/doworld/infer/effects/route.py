@@ -80,14 +80,14 @@ def _adjustment(paths: Paths, extra: set[Node]) -> set[Node] | None:
     forbidden = paths.below(between) | {treatment, outcome}
     if extra & forbidden:
         return None
-    parents = set(paths.parents[treatment])
-    best = set().union(*(paths.parents[n] for n in between)) if between else parents
+    parents = set(paths.parents(treatment))
+    best = {p for n in between for p in paths.parents(n)} if between else parents
     above = paths.above([treatment, outcome])
     test = paths.idle([treatment], only=between)
     for candidate in (best, parents, best | parents, above):
         nodes = (candidate | extra) - forbidden
         if test.apart([treatment], [outcome], nodes):
-            return nodes
+            return set(nodes)
     return None
 
 
@@ -96,7 +96,7 @@ def _unmoved(paths: Paths, adjust: set[Node], most: int = 3) -> list[Node]:
     out: list[Node] = []
     moved = paths.below([paths.treatment])
     last = paths.treatment[1] + 1
-    for node in sorted(paths.parents, key=lambda n: (n[1], n[0])):
+    for node in sorted(paths.nodes, key=lambda n: (n[1], n[0])):
         if node in moved or node in adjust or node[1] > last or node == paths.outcome:
             continue
         shares = not paths.apart([paths.treatment], [node], set())
@@ -135,8 +135,8 @@ def _instrument(paths: Paths) -> Route | None:
     treatment, outcome, shift = paths.treatment, paths.outcome, paths.treatment[1]
     without = paths.idle([treatment])
     barred = paths.below([treatment]) | {outcome}
-    near = [n for n in paths.parents if shift <= n[1] <= shift + 2 and n not in barred]
-    for node in sorted(near, key=lambda n: (n not in paths.parents[treatment], n[1], n[0])):
+    near = [n for n in paths.nodes if shift <= n[1] <= shift + 2 and n not in barred]
+    for node in sorted(near, key=lambda n: (n not in paths.parents(treatment), n[1], n[0])):
         causes = (paths.above([outcome, node]) - barred) - paths.below([node])
         for given in (set(), causes, causes - {treatment}):
             if without.apart([node], [outcome], given) and not paths.apart(
@@ -156,7 +156,7 @@ def _instrument(paths: Paths) -> Route | None:
 
 def _refused(paths: Paths) -> Route:
     treatment, outcome = paths.treatment[0], paths.outcome[0]
-    shared = sorted({n for pair in paths.hidden for n, _ in pair if paths.treatment in pair})
+    shared = sorted({n for n, _ in paths.world.spouses[paths.treatment]})
     others = ", ".join(n for n in shared if n != treatment) or outcome
     return Route(
         "refused",
@@ -181,14 +181,14 @@ def mediated(paths: Paths, mediators: Sequence[Node]) -> Route:
             "path through it. Name a mediator that is, or ask for the total effect (ate)."
         )
     moved = paths.below([treatment])
-    near = set(paths.parents[treatment]).union(
-        *(paths.parents[n] for n in paths.between()), paths.parents[outcome]
+    near = set(paths.parents(treatment)).union(
+        *(paths.parents(n) for n in paths.between()), paths.parents(outcome)
     )
     for candidate in (near, paths.above([treatment, outcome, *through])):
         given = candidate - moved
         cut = paths.idle([treatment])
         apart = cut.apart([treatment], [outcome, *through], given)
-        after = paths.idle(through).without([]).apart(through, [outcome], given | {treatment})
+        after = paths.idle(through).apart(through, [outcome], given | {treatment})
         if apart and after:
             nodes = _ordered(given, shift)
             return Route(

@@ -288,7 +288,29 @@ def learned_section(model: Any, *, title: str = "What was learned") -> Section:
         for f in model.fits
     ]
     head = ("variable", "mechanism", "error one row ahead", "depends on")
-    return Section(title, numbers + table(head, rows, text=(0, 1, 3)), _plain(model))
+    body = numbers + table(head, rows, text=(0, 1, 3)) + _laws(model)
+    return Section(title, body, _plain(model))
+
+
+def _laws(model: Any) -> str:
+    """The equations, and a table of their constants behind a fold."""
+    laws = [law for law in model.laws if law.readable]
+    if not laws:
+        return ""
+    lines = "".join(f"<p><code>{esc(law.equation(intervals=False))}</code></p>" for law in laws)
+    rows = [
+        (
+            c.name,
+            f"{c.value:.4g}",
+            f"{c.interval[0]:.4g} … {c.interval[1]:.4g}" if np.isfinite(c.interval).all() else "–",
+            c.term or "1",
+        )
+        for law in laws
+        for c in law.constants
+    ]
+    head = ("constant", "value", "95 % interval", "times")
+    fold = "<details><summary>Constants and their intervals</summary>"
+    return f"<h3>Laws</h3>{lines}{fold}{table(head, rows, text=(0, 3))}</details>"
 
 
 def _plain(model: Any) -> str:

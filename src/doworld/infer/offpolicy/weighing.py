@@ -1,0 +1,113 @@
+"""Estimators of a policy's value that weigh logged episodes by how the policy would have acted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from doworld.infer.offpolicy.problem import Problem
+from doworld.infer.offpolicy.ridge_q import ridge_values
+from doworld.infer.offpolicy.tables import Table, mean_of
+
+__all__ = ["NAMES", "Weighing", "critic_of", "weighing_of"]
+
+NAMES = {
+    "ips": "importance sampling",
+    "snips": "self-normalised importance sampling",
+    "pdis": "per-decision importance sampling",
+    "wpdis": "weighted per-decision importance sampling",
+    "dr": "doubly robust",
+    "wdr": "weighted doubly robust",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Critic:
+    """Q and V at every step, from other episodes than its own."""
+
+    q: Float[np.ndarray, " n"]
+    v: Float[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, eq=False)
+class Weighing:
+    """What the estimators sum, by episode and step.
+
+    Attributes:
+        weight: w_{0:t}, the product of the ratios up to t; after the end it stays.
+        before: w_{0:t−1}.
+        reward: γᵗ r_t.
+        rest: γᵗ (r_t − Q_t(s_t, a_t)).
+        value: γᵗ V_t(s_t).
+    """
+
+    weight: Float[np.ndarray, "episodes horizon"]
+    before: Float[np.ndarray, "episodes horizon"]
+    reward: Float[np.ndarray, "episodes horizon"]
+    rest: Float[np.ndarray, "episodes horizon"]
+    value: Float[np.ndarray, "episodes horizon"]
+
+    def estimates(
+        self, draws: Float[np.ndarray, "draws episodes"]
+    ) -> dict[str, Float[np.ndarray, " draws"]]:
+        """Every estimator, for each draw of how often an episode counts.
+
+        With W the product over the whole episode and G its return: IPS mean(W G); SNIPS
+        ΣWG/ΣW (Swaminathan & Joachims 2015); per-decision Σ_t mean(w_{0:t} γᵗ r_t) and its
+        weighted form (Precup et al. 2000); doubly robust Σ_t mean(w_{0:t} γᵗ(r_t − Q_t) +
+        w_{0:t−1} γᵗ V_t) (Jiang & Li 2016) and its weighted form (Thomas & Brunskill 2016).
+        """
+        total = draws.sum(1)
+        last, gained = self.weight[:, -1], self.reward.sum(1)
+        sums = draws @ self.weight
+        ahead = draws @ self.before
+        safe, safe_ahead = np.maximum(sums, 1e-12), np.maximum(ahead, 1e-12)
+        by_step = draws @ (self.weight * self.reward)
+        rest, value = draws @ (self.weight * self.rest), draws @ (self.before * self.value)
+        return {
+            "ips": draws @ (last * gained) / total,
+            "snips": draws @ (last * gained) / safe[:, -1],
+            "pdis": by_step.sum(1) / total,
+            "wpdis": (by_step / safe).sum(1),
+            "dr": (rest + value).sum(1) / total,
+            "wdr": (rest / safe + value / safe_ahead).sum(1),
+        }
+
+    def effective(self) -> Float[np.ndarray, " horizon"]:
+        """(Σw)²/Σw² at each step: as how many episodes the weighed ones count (Kish 1965)."""
+        square = (self.weight**2).sum(0)
+        return self.weight.sum(0) ** 2 / np.maximum(square, 1e-12)
+
+
+def critic_of(problem: Problem) -> Critic:
+    """Q and V by table where states have codes, else by ridge; held out by folds of episodes."""
+    n, place = len(problem.steps), problem.place
+    if problem.state is None:
+        q, v = ridge_values(problem)
+        return Critic(q[place, np.arange(n)], v[place, np.arange(n)])
+    q, v = np.zeros(n), np.zeros(n)
+    chance = problem.target.chance
+    for fold in np.unique(problem.steps.fold):
+        mine = problem.steps.fold == fold
+        table = Table(problem, (~mine).astype(float))
+        overall = float(np.bincount(problem.steps.episode, problem.reward).mean())
+        stages = np.stack(table.values(mean_of(table), overall))
+        at = place[mine], problem.state[mine]
+        q[mine] = stages[(*at, problem.target.action[mine])]
+        v[mine] = (stages[at] * chance[mine]).sum(1)
+    return Critic(q, v)
+
+
+def weighing_of(problem: Problem, critic: Critic) -> Weighing:
+    """The sums of a problem; only the products of ratios along an episode are needed."""
+    ratio = problem.grid(problem.ratio(), fill=1.0)
+    weight = np.cumprod(ratio, 1)
+    before = np.concatenate([np.ones((len(weight), 1)), weight[:, :-1]], 1)
+    worth = problem.discount**problem.place
+    return Weighing(
+        weight=weight,
+        before=before,
+        reward=problem.grid(worth * problem.reward),
+        rest=problem.grid(worth * (problem.reward - critic.q)),
+        value=problem.grid(worth * critic.v),
+    )

@@ -1,0 +1,93 @@
+"""What a chosen family may leave unsaid: a random smooth correction of location and spread."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from doworld.mechanisms.bank import InvertibleBank
+
+__all__ = ["DoubtBank"]
+
+
+class DoubtBank(InvertibleBank):
+    """z' = m + e^γ(x)·(h − m) + δ(x), h the inner mechanism's value and m that without noise.
+
+    δ and γ are draws from the posterior of what the inner family's residuals leave over: sums of
+    random waves √(2/w)·cos(ωᵀx + b) of the standardised parents x (Rahimi & Recht 2007). Each
+    member holds a draw of its own, so that an ensemble spans the functions that the log allows.
+
+    Attributes:
+        inner: the mechanisms that were learned.
+        shift, spread: x = (parents − shift)·spread.
+        frequency, phase: of the waves.
+        location, log_scale: their weights in δ and γ.
+    """
+
+    inner: InvertibleBank
+    shift: Float[Array, "n k"]
+    spread: Float[Array, "n k"]
+    frequency: Float[Array, "n k w"]
+    phase: Float[Array, "n w"]
+    location: Float[Array, "n w"]
+    log_scale: Float[Array, "n w"]
+
+    @property
+    def targets(self) -> Int[Array, " n"]:  # type: ignore[override]
+        """The variables' columns."""
+        return self.inner.targets
+
+    @property
+    def columns(self) -> Int[Array, "n k"]:  # type: ignore[override]
+        """Where each parent feature stands in the flattened window."""
+        return self.inner.columns
+
+    @property
+    def mask(self) -> Float[Array, "n k"]:  # type: ignore[override]
+        """1 where ``columns`` holds a parent."""
+        return self.inner.mask
+
+    @property
+    def residual(self) -> Float[Array, " n"]:  # type: ignore[override]
+        """1 where the mechanism predicts the increment over the row before."""
+        return self.inner.residual
+
+    def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n w"]:
+        """As the inner family's."""
+        return self.inner.draw_noise(key, shape)
+
+    def _doubt(self, inputs: Float[Array, "n k"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        """(δ, γ)."""
+        x = (inputs - self.shift) * self.spread * self.mask
+        size = self.frequency.shape[-1]
+        angle = jnp.einsum("nk,nkw->nw", x, self.frequency) + self.phase
+        wave = jnp.sqrt(2.0 / size) * jnp.cos(angle)
+        return jnp.sum(wave * self.location, -1), jnp.sum(wave * self.log_scale, -1)
+
+    def sample(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], noise: Float[Array, "n w"]
+    ) -> Float[Array, " n"]:
+        """m + e^γ(h − m) + δ."""
+        delta, gamma = self._doubt(inputs)
+        middle = self.inner.sample(inputs, previous, jnp.zeros_like(noise))
+        value = self.inner.sample(inputs, previous, noise)
+        return middle + jnp.exp(gamma) * (value - middle) + delta
+
+    def _undone(self, inputs, previous, value) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        """(the inner mechanism's value, γ)."""
+        delta, gamma = self._doubt(inputs)
+        quiet = jnp.zeros((len(value), 1))  # every invertible family's noise has width 1
+        middle = self.inner.sample(inputs, previous, quiet)
+        return middle + (value - delta - middle) * jnp.exp(-gamma), gamma
+
+    def log_prob(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], value: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """The inner log density at the value undone, less γ."""
+        inner, gamma = self._undone(inputs, previous, value)
+        return self.inner.log_prob(inputs, previous, inner) - gamma
+
+    def abduct(
+        self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], value: Float[Array, " n"]
+    ) -> Float[Array, "n w"]:
+        """The inner noise of the value undone."""
+        inner, _ = self._undone(inputs, previous, value)
+        return self.inner.abduct(inputs, previous, inner)
