@@ -83,7 +83,14 @@ class RootCauses:
         )
         others = ", ".join(f"{e.name} ({e.contribution:+.2g})" for e in self.entities[1:3])
         rest = f" Next come {others}." if others else ""
-        return moved + part + sure + rest
+        largest = max(self.entities, key=lambda e: abs(e.contribution))
+        aside = (
+            f" The largest part, {largest.contribution:+.3g}, comes by {largest.name}, whose "
+            f"mechanism is less clearly out of the usual (p = {largest.p_value:.2g})."
+            if self.what == "anomaly" and largest.name != first.name
+            else ""
+        )
+        return moved + part + sure + rest + aside
 
     def __str__(self) -> str:
         return "\n".join([self.explanation, *self.notes])
