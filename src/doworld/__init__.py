@@ -56,10 +56,12 @@ if TYPE_CHECKING:
     from doworld.query import CEM as CEM
     from doworld.query import ICEM as ICEM
     from doworld.query import MPPI as MPPI
+    from doworld.query import Alter as Alter
     from doworld.query import Answer as Answer
     from doworld.query import Blame as Blame
     from doworld.query import Case as Case
     from doworld.query import Counterfactual as Counterfactual
+    from doworld.query import Cut as Cut
     from doworld.query import Do as Do
     from doworld.query import Effect as Effect
     from doworld.query import Enumerate as Enumerate
@@ -67,14 +69,18 @@ if TYPE_CHECKING:
     from doworld.query import Follow as Follow
     from doworld.query import Goal as Goal
     from doworld.query import Imagine as Imagine
+    from doworld.query import Link as Link
     from doworld.query import Plan as Plan
     from doworld.query import PolicyValue as PolicyValue
     from doworld.query import Predict as Predict
+    from doworld.query import Replace as Replace
     from doworld.query import Rules as Rules
     from doworld.query import Scale as Scale
     from doworld.query import Set as Set
     from doworld.query import Shift as Shift
     from doworld.query import Status as Status
+    from doworld.query import Swap as Swap
+    from doworld.query import Turn as Turn
     from doworld.session.ask import ask as ask
     from doworld.session.effect import effect_of as effect_of
     from doworld.session.learn import learn as learn
@@ -96,8 +102,9 @@ _HOMES = {
     "doworld.model.store": "load",
     "doworld.model.world": "WorldModel",
     "doworld.plan": "controller",
-    "doworld.query": "CEM ICEM MPPI Answer Blame Case Counterfactual Do Effect Enumerate Feedback "
-    "Follow Goal Imagine Plan PolicyValue Predict Rules Scale Set Shift Status",
+    "doworld.query": "CEM ICEM MPPI Alter Answer Blame Case Counterfactual Cut Do Effect Enumerate "
+    "Feedback Follow Goal Imagine Link Plan PolicyValue Predict Replace Rules Scale Set Shift "
+    "Status Swap Turn",
     "doworld.session.ask": "ask",
     "doworld.session.effect": "effect_of",
     "doworld.session.learn": "learn",

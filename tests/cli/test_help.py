@@ -22,6 +22,7 @@ COMMANDS = {
             "counterfactual",
             "rootcause",
             "effect",
+            "imagine",
             "plan",
             "value",
             "data",

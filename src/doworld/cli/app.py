@@ -11,6 +11,7 @@ from doworld.cli import (
     discover,
     effect,
     evaluate,
+    imagine,
     learn,
     plan,
     rootcause,
@@ -56,7 +57,7 @@ def common(
     """Learn a causal world model from a log and ask it questions."""
 
 
-for module in (discover, learn, evaluate, show, ask, effect, rootcause, plan, value):
+for module in (discover, learn, evaluate, show, ask, effect, imagine, rootcause, plan, value):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)
