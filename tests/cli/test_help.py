@@ -22,6 +22,7 @@ COMMANDS = {
             "counterfactual",
             "rootcause",
             "effect",
+            "blame",
             "imagine",
             "plan",
             "value",

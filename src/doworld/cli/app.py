@@ -7,6 +7,7 @@ import typer
 from doworld.cli import (
     ask,
     bench,
+    blame,
     data,
     discover,
     effect,
@@ -57,7 +58,19 @@ def common(
     """Learn a causal world model from a log and ask it questions."""
 
 
-for module in (discover, learn, evaluate, show, ask, effect, imagine, rootcause, plan, value):
+for module in (
+    discover,
+    learn,
+    evaluate,
+    show,
+    ask,
+    effect,
+    blame,
+    imagine,
+    rootcause,
+    plan,
+    value,
+):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)
