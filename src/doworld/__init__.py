@@ -40,7 +40,15 @@ if TYPE_CHECKING:
     from doworld.graph import Prior as Prior
     from doworld.graph.falsify import falsify as falsify
     from doworld.infer import evaluate as evaluate
+    from doworld.infer.actual import Defaults as Defaults
+    from doworld.infer.actual import actual_causes as actual_causes
+    from doworld.infer.actual import blame_of as blame_of
+    from doworld.infer.actual import check_cause as check_cause
+    from doworld.infer.root_cause import attribute_anomaly as attribute_anomaly
+    from doworld.infer.root_cause import attribute_drift as attribute_drift
     from doworld.mechanisms import Known as Known
+    from doworld.model.finite import FiniteModel as FiniteModel
+    from doworld.model.finite import Rule as Rule
     from doworld.model.learn import Settings as Settings
     from doworld.model.store import load as load
     from doworld.model.world import WorldModel as WorldModel
@@ -86,7 +94,10 @@ _HOMES = {
     "doworld.graph": "CausalGraph Chance Edge Mark Prior",
     "doworld.graph.falsify": "falsify",
     "doworld.infer": "evaluate",
+    "doworld.infer.actual": "Defaults actual_causes blame_of check_cause",
+    "doworld.infer.root_cause": "attribute_anomaly attribute_drift",
     "doworld.mechanisms": "Known",
+    "doworld.model.finite": "FiniteModel Rule",
     "doworld.model.learn": "Settings",
     "doworld.model.store": "load",
     "doworld.model.world": "WorldModel",

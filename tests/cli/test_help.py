@@ -20,6 +20,7 @@ COMMANDS = {
             "predict",
             "do",
             "counterfactual",
+            "rootcause",
             "effect",
             "blame",
             "imagine",

@@ -15,6 +15,7 @@ from doworld.cli import (
     imagine,
     learn,
     plan,
+    rootcause,
     show,
     tour,
     value,
@@ -57,7 +58,19 @@ def common(
     """Learn a causal world model from a log and ask it questions."""
 
 
-for module in (discover, learn, evaluate, show, ask, effect, blame, imagine, plan, value):
+for module in (
+    discover,
+    learn,
+    evaluate,
+    show,
+    ask,
+    effect,
+    blame,
+    imagine,
+    rootcause,
+    plan,
+    value,
+):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)
