@@ -40,7 +40,15 @@ if TYPE_CHECKING:
     from doworld.graph import Prior as Prior
     from doworld.graph.falsify import falsify as falsify
     from doworld.infer import evaluate as evaluate
+    from doworld.infer.actual import Defaults as Defaults
+    from doworld.infer.actual import actual_causes as actual_causes
+    from doworld.infer.actual import blame_of as blame_of
+    from doworld.infer.actual import check_cause as check_cause
+    from doworld.infer.root_cause import attribute_anomaly as attribute_anomaly
+    from doworld.infer.root_cause import attribute_drift as attribute_drift
     from doworld.mechanisms import Known as Known
+    from doworld.model.finite import FiniteModel as FiniteModel
+    from doworld.model.finite import Rule as Rule
     from doworld.model.learn import Settings as Settings
     from doworld.model.store import load as load
     from doworld.model.world import WorldModel as WorldModel
@@ -48,10 +56,12 @@ if TYPE_CHECKING:
     from doworld.query import CEM as CEM
     from doworld.query import ICEM as ICEM
     from doworld.query import MPPI as MPPI
+    from doworld.query import Alter as Alter
     from doworld.query import Answer as Answer
     from doworld.query import Blame as Blame
     from doworld.query import Case as Case
     from doworld.query import Counterfactual as Counterfactual
+    from doworld.query import Cut as Cut
     from doworld.query import Do as Do
     from doworld.query import Effect as Effect
     from doworld.query import Enumerate as Enumerate
@@ -59,14 +69,18 @@ if TYPE_CHECKING:
     from doworld.query import Follow as Follow
     from doworld.query import Goal as Goal
     from doworld.query import Imagine as Imagine
+    from doworld.query import Link as Link
     from doworld.query import Plan as Plan
     from doworld.query import PolicyValue as PolicyValue
     from doworld.query import Predict as Predict
+    from doworld.query import Replace as Replace
     from doworld.query import Rules as Rules
     from doworld.query import Scale as Scale
     from doworld.query import Set as Set
     from doworld.query import Shift as Shift
     from doworld.query import Status as Status
+    from doworld.query import Swap as Swap
+    from doworld.query import Turn as Turn
     from doworld.session.ask import ask as ask
     from doworld.session.effect import effect_of as effect_of
     from doworld.session.learn import learn as learn
@@ -80,13 +94,17 @@ _HOMES = {
     "doworld.graph": "CausalGraph Chance Edge Mark Prior",
     "doworld.graph.falsify": "falsify",
     "doworld.infer": "evaluate",
+    "doworld.infer.actual": "Defaults actual_causes blame_of check_cause",
+    "doworld.infer.root_cause": "attribute_anomaly attribute_drift",
     "doworld.mechanisms": "Known",
+    "doworld.model.finite": "FiniteModel Rule",
     "doworld.model.learn": "Settings",
     "doworld.model.store": "load",
     "doworld.model.world": "WorldModel",
     "doworld.plan": "controller",
-    "doworld.query": "CEM ICEM MPPI Answer Blame Case Counterfactual Do Effect Enumerate Feedback "
-    "Follow Goal Imagine Plan PolicyValue Predict Rules Scale Set Shift Status",
+    "doworld.query": "CEM ICEM MPPI Alter Answer Blame Case Counterfactual Cut Do Effect Enumerate "
+    "Feedback Follow Goal Imagine Link Plan PolicyValue Predict Replace Rules Scale Set Shift "
+    "Status Swap Turn",
     "doworld.session.ask": "ask",
     "doworld.session.effect": "effect_of",
     "doworld.session.learn": "learn",

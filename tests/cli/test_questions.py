@@ -90,6 +90,22 @@ def test_plan_reaches_a_goal_and_fits_sixty_columns(command, model):
     assert again["query"]["objective"]["limit"] == {"T": {"low": None, "high": 90.0}}
 
 
+def test_blame_names_the_row_and_fits_sixty_columns(command, model, log, tmp_path):
+    """More than 25 °C in row 4, by heating that was too strong."""
+    page = tmp_path / "why.html"
+    words = ("blame", model, "--episode", f"{log}[0:5]", "--keep", "T=:25", "--samples", 4)
+    printed = command(*words, "--out", page)
+    assert printed.code == 0, printed.err
+    assert max(map(len, printed.out.splitlines())) <= 60
+    details = asked(command(*words, "--json"))["details"]
+    assert details["best"]["variable"] == "heater"
+    assert f"row {details['best']['row']}" in printed.out
+    assert "P(success)" in page.read_text("utf-8")
+    missing = command("blame", model, "--episode", log)
+    assert missing.code
+    assert "--limit" in missing.err
+
+
 def test_the_same_seed_gives_the_same_answer(command, model):
     words = ("predict", model, *START, "--horizon", 8, "--json", "--seed", 3)
     assert command(*words).out == command(*words).out

@@ -1,5 +1,7 @@
 """Blame in worlds written down by hand, whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,7 +10,7 @@ from doworld._core.errors import QueryError, UnknownNameError
 from doworld.data import Kind, Role, Variable
 from doworld.infer import alternatives
 from doworld.infer.blame import blame
-from doworld.query import Answer, Blame, Goal
+from doworld.query import Answer, Blame, Feedback, Goal
 from worlds_by_hand import heater, linear_world, machine
 
 COLD = Goal(limit={"T": (None, 1.5)})
@@ -29,7 +31,10 @@ def hot(seed=0, at=(7,), rows=16, value=5.0):
 
 @pytest.fixture(scope="module")
 def model():
-    return heater(members=(0.98, 1.0, 1.02))
+    """The heater, from a log in which no action went beyond 2 %."""
+    own = heater(members=(0.98, 1.0, 1.02))
+    low, high = np.full(4, -2.0), np.full(4, 2.0)
+    return replace(own, reference=replace(own.reference, low=low, high=high))
 
 
 @pytest.fixture(scope="module")
@@ -263,5 +268,7 @@ def test_malformed_questions(model):
         blame(model, Blame(episode=hot(), success=COLD, actions="W"))
     with pytest.raises(QueryError, match="bounds"):
         blame(model, Blame(episode=hot(), success=COLD, alternatives={"Q": (9.0,)}))
+    with pytest.raises(QueryError, match="react in Blame yet"):
+        blame(model, Blame(episode=hot(), success=COLD, reacts={"Q": Feedback(weights={"T": 1.0})}))
     with pytest.raises(QueryError, match="success is a Goal or a function"):
         Blame(episode=hot(), success=3)

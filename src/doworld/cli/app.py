@@ -7,12 +7,15 @@ import typer
 from doworld.cli import (
     ask,
     bench,
+    blame,
     data,
     discover,
     effect,
     evaluate,
+    imagine,
     learn,
     plan,
+    rootcause,
     show,
     tour,
     value,
@@ -55,7 +58,19 @@ def common(
     """Learn a causal world model from a log and ask it questions."""
 
 
-for module in (discover, learn, evaluate, show, ask, effect, plan, value):
+for module in (
+    discover,
+    learn,
+    evaluate,
+    show,
+    ask,
+    effect,
+    blame,
+    imagine,
+    rootcause,
+    plan,
+    value,
+):
     module.register(app)
 app.add_typer(data.app, name="data")
 tour.register(app)

@@ -77,6 +77,7 @@ def do(
     set_: o.Sets = None,
     shift: o.Shifts = None,
     scale: o.Scales = None,
+    follow: o.Follows = None,
     from_: o.From = None,
     to: o.To = None,
     planned: o.Planned = None,
@@ -110,7 +111,7 @@ def do(
     query = Do(
         given=question.given(given),
         interventions=question.interventions(
-            {"set": set_, "shift": shift, "scale": scale}, from_, to, rows
+            {"set": set_, "shift": shift, "scale": scale, "follow": follow}, from_, to, rows
         ),
         planned=question.planned(planned),
         horizon=rows,
@@ -129,6 +130,7 @@ def counterfactual(
     set_: o.Sets = None,
     shift: o.Shifts = None,
     scale: o.Scales = None,
+    follow: o.Follows = None,
     alternative: Alternatives = None,
     from_: o.From = None,
     to: o.To = None,
@@ -162,7 +164,7 @@ def counterfactual(
     question = Question.about(model, rename=rename, names=names)
     rows = question.population(episode) if units else question.episode(episode)
     end = (max(rows.lengths) if isinstance(rows, Population) else rows.length) - 1
-    kinds = {"set": set_, "shift": shift, "scale": scale}
+    kinds = {"set": set_, "shift": shift, "scale": scale, "follow": follow}
     worlds = question.alternatives(alternative or [], from_, to, end)
     done = () if worlds and not any(kinds.values()) else None
     query = Counterfactual(

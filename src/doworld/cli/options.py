@@ -101,6 +101,12 @@ Scales: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--scale", help="Multiply what it would be; repeat.", metavar="NAME=BY[@A:B]"),
 ]
+Follows: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--follow", help="Let a policy choose it (YAML, JSON); repeat.", metavar="NAME=FILE[@A:B]"
+    ),
+]
 From: TypeAlias = Annotated[
     str | None, typer.Option("--from", help="When the intervention begins.", metavar="TIME")
 ]

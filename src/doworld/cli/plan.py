@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from doworld._core.errors import QueryError, UnknownNameError
+from doworld._core.errors import UnknownNameError
+from doworld.cli import goals as g
 from doworld.cli import options as o
 from doworld.cli.output import check_page, emit_answer
 
@@ -16,24 +17,6 @@ def register(app: typer.Typer) -> None:
     app.command("plan")(plan)
 
 
-Goals = Annotated[
-    list[str] | None,
-    typer.Option("--goal", help="Value that a variable should have.", metavar="NAME=VALUE"),
-]
-Keep = Annotated[
-    list[str] | None,
-    typer.Option(help="Range to stay in, if possible.", metavar="NAME=LOW:HIGH"),
-]
-Limit = Annotated[
-    list[str] | None,
-    typer.Option(help="Range that must not be left.", metavar="NAME=LOW:HIGH"),
-]
-Maximise = Annotated[list[str] | None, typer.Option(help="Make large.", metavar="A,B")]
-Minimise = Annotated[list[str] | None, typer.Option(help="Make small.", metavar="A,B")]
-Weight = Annotated[
-    list[str] | None,
-    typer.Option(help="How much a variable counts (1); actions too.", metavar="NAME=NUMBER"),
-]
 Planner = Annotated[str, typer.Option(help="icem, cem, mppi or enumerate.", metavar="WORD")]
 
 
@@ -41,12 +24,12 @@ def plan(
     *,
     model: o.Model,
     given: o.Given,
-    goal: Goals = None,
-    keep: Keep = None,
-    limit: Limit = None,
-    maximise: Maximise = None,
-    minimise: Minimise = None,
-    weight: Weight = None,
+    goal: g.Goals = None,
+    keep: g.Keep = None,
+    limit: g.Limit = None,
+    maximise: g.Maximise = None,
+    minimise: g.Minimise = None,
+    weight: g.Weight = None,
     planner: Planner = "icem",
     planned: o.Planned = None,
     horizon: o.Horizon = "30rows",
@@ -72,7 +55,7 @@ def plan(
     question = Question.about(model, rename=rename, names=names)
     query = Plan(
         given=question.given(given),
-        objective=_goal(
+        objective=g.goal_of(
             question,
             goal=goal,
             keep=keep,
@@ -89,36 +72,6 @@ def plan(
         samples=samples,
     )
     emit_answer(question.answer(query, seed), as_json=json, out=out)
-
-
-def _goal(question, *, goal, keep, limit, maximise, minimise, weight):
-    from doworld.cli.values import assignments, number
-    from doworld.query import Goal
-
-    known = question.schema.index
-
-    def typed(texts, option, read):
-        pairs = {k: v for text in texts or [] for k, v in assignments(text, known).items()}
-        return {k: read(v, option) if option else read(k, v) for k, v in pairs.items()}
-
-    if not (goal or keep or limit or maximise or minimise):
-        raise QueryError("nothing is wanted: give --goal T1=45, --keep, --maximise or --minimise.")
-    return Goal(
-        target=typed(goal, "", question.value),
-        keep=typed(keep, "--keep", _band),
-        limit=typed(limit, "--limit", _band),
-        maximise=question.targets(maximise),
-        minimise=question.targets(minimise),
-        weight=typed(weight, "--weight", number),
-    )
-
-
-def _band(text: str, option: str):
-    from doworld.cli.values import span
-    from doworld.query import Band
-
-    low, high = span(text, option)
-    return Band(low=low, high=high)
 
 
 def _planner(name: str):

@@ -132,10 +132,11 @@ class Question:
         last: str | None,
         end: int,
     ) -> tuple["Intervention", ...]:
-        """The interventions of ``--set``, ``--shift`` and ``--scale``, times in rows."""
-        from doworld.query import Scale, Set, Shift
+        """The interventions of ``--set``, ``--shift``, ``--scale``, ``--follow``."""
+        from doworld.cli.plain_file import policy
+        from doworld.query import Follow, Scale, Set, Shift
 
-        out: list[Set | Shift | Scale] = []
+        out: list[Set | Shift | Scale | Follow] = []
         for kind, texts in kinds.items():
             for text in texts or []:
                 body, at = self._timed(text, first, last, end)
@@ -144,11 +145,13 @@ class Question:
                     out.append(Set(name, self.value(name, value), at=at))
                 elif kind == "shift":
                     out.append(Shift(name, number(value, "--shift"), at=at))
+                elif kind == "follow":
+                    out.append(Follow(name, policy(value), at=at))
                 else:
                     out.append(Scale(name, number(value, "--scale"), at=at))
         if not out:
             raise QueryError(
-                "nothing is done: give --set NAME=VALUE, --shift or --scale. "
+                "nothing is done: give --set NAME=VALUE, --shift, --scale or --follow. "
                 "Without an intervention, ask `doworld predict`."
             )
         return tuple(out)

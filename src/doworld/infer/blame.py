@@ -144,7 +144,9 @@ def _sieved(model: WorldModel, query: Blame, columns: Sequence[int], targets: Se
         values = values_of(model, query, i)
         variable = schema.variables[i]
         sets = [Set(variable.name, _cell(variable.label(float(v))), at=0) for v in values[:2]]
-        proxy = Counterfactual(episode=query.episode, interventions=tuple(sets[-1:]))
+        proxy = Counterfactual(
+            episode=query.episode, interventions=tuple(sets[-1:]), target=tuple(names)
+        )
         own = refusal(model, proxy, names)
         if own is None:
             good.append(i)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from doworld.infer.support import OUTSIDE, Support
-from doworld.mechanisms import AbstractBank, KnownBank, LawBank, LinearBank, PolynomialBank
+from doworld.mechanisms import AbstractBank, KnownBank, LawBank, LinearBank, PolynomialBank, plain
 from doworld.model.laws import laws
 from doworld.model.world import WorldModel
 
@@ -24,7 +24,9 @@ def extrapolated(
     of ``found``. A mechanism counts as asked outside where what acts on it is unlike the log.
     """
     bank_of = {
-        int(target): bank for bank in model.dynamics.banks for target in np.asarray(bank.targets)[0]
+        int(target): plain(bank)
+        for bank in model.dynamics.banks
+        for target in np.asarray(bank.targets)[0]
     }
     asked = {}
     for i in relevant:

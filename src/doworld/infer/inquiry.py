@@ -119,7 +119,7 @@ def values_of(model: WorldModel, query: Blame, column: int) -> Float[np.ndarray,
             values = few if len(few) <= query.grid else values
     if variable.kind is Kind.COUNT:
         values = np.round(values)
-    return np.unique(values)
+    return np.unique(np.clip(values, *variable.bounds))
 
 
 def _asked(variable: Variable, cells: tuple) -> Float[np.ndarray, " values"]:
@@ -138,12 +138,17 @@ def _asked(variable: Variable, cells: tuple) -> Float[np.ndarray, " values"]:
 def actions_of(model: WorldModel, query: Blame) -> list[int]:
     """The columns of the actions that may have been otherwise; raises ``QueryError``."""
     schema = model.schema
-    for name in (*query.actions, *query.alternatives, *query.reacts):
+    for name in (*query.actions, *query.alternatives):
         if schema[name].role is not Role.ACTION:
             raise QueryError(
                 f"{name!r} is a {schema[name].role.value}, and Blame changes actions. "
                 f"Name one of: {', '.join(schema.of(Role.ACTION))}."
             )
+    if query.reacts:
+        raise QueryError(
+            "later actions cannot react in Blame yet: they stay as logged. Leave 'reacts' out, and "
+            "ask Counterfactual with Set at the row and Follow after it."
+        )
     return [schema.position(n) for n in query.actions or schema.of(Role.ACTION)]
 
 

@@ -1,5 +1,8 @@
 """Local causal functions: families of mechanisms, each evaluated for all its variables at once."""
 
+from doworld.mechanisms.altered import AlteredBank as AlteredBank
+from doworld.mechanisms.altered import AlteredLevels as AlteredLevels
+from doworld.mechanisms.altered import plain as plain
 from doworld.mechanisms.bank import AbstractBank as AbstractBank
 from doworld.mechanisms.bank import InvertibleBank as InvertibleBank
 from doworld.mechanisms.bank import StochasticBank as StochasticBank

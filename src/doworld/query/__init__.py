@@ -29,3 +29,9 @@ from doworld.query.queries import Enumerate as Enumerate
 from doworld.query.queries import Plan as Plan
 from doworld.query.queries import Predict as Predict
 from doworld.query.queries import Query as Query
+from doworld.query.rule import Alter as Alter
+from doworld.query.rule import Cut as Cut
+from doworld.query.rule import Link as Link
+from doworld.query.rule import Replace as Replace
+from doworld.query.rule import Swap as Swap
+from doworld.query.rule import Turn as Turn

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from doworld.query.answer import Answer, Series
 
-__all__ = ["headline", "html", "key_rows", "plain", "rich"]
+__all__ = ["headline", "html", "key_rows", "numbers", "plain", "rich"]
 
 WIDTH = 60
 EDGE = 0.8
@@ -60,7 +60,7 @@ def rich(answer: "Answer") -> "Group":
     if answer.details is not None:
         parts += list(answer.details.rich(answer))
     elif any(s.estimate is not None for s in answer.series):
-        parts.append(_numbers(answer))
+        parts.append(numbers(answer))
         parts.append(_spread(answer))
     parts += list(_grounds(answer))
     return Group(*parts)
@@ -78,7 +78,8 @@ def _actions(answer: "Answer"):
     return Text("\n".join(lines))
 
 
-def _numbers(answer: "Answer"):
+def numbers(answer: "Answer"):
+    """Key rows of every variable as a table."""
     from rich.table import Table
 
     bound = answer.status == "bounded"

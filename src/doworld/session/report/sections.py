@@ -198,7 +198,11 @@ def answer_section(answer: Answer, *, title: str = "") -> Section:
     parts += [callout(w, "warn") for w in why.warnings]
     if answer.actions:
         parts.append(_plan(answer))
-    parts.append(grid([_figure(s, answer) for s in answer.series]) + _key(answer))
+    if answer.details is not None:
+        # the page stays complete without a network, so it carries the drawing library
+        parts.append(answer.figure().to_html(full_html=False, include_plotlyjs=True))
+    else:
+        parts.append(grid([_figure(s, answer) for s in answer.series]) + _key(answer))
     if why.support:
         parts.append(paragraph(why.support))
     parts.append(_grounds(answer))
