@@ -71,7 +71,7 @@ class Linear:
 
     def _moved(self, done: Done, targets: Sequence[int]) -> list[int]:
         """Columns on a way from what is done to a target, causes first."""
-        near = np.asarray(np.isfinite(self.reach.delay))
+        near = self.reach.delay < np.inf
         touched = done.touched[0]
         below = near[touched].any(0)
         above = near[:, list(targets)].any(1)

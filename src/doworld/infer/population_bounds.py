@@ -81,7 +81,7 @@ def opened(
     means of their bounds.
     """
     model, targets = episodes.model, list(episodes.targets)
-    above = np.asarray(np.isfinite(episodes.reach.delay[:, targets])).any(1)
+    above = (episodes.reach.delay[:, targets] < np.inf).any(1)
     between = [i for i in levels if above[i] or i in targets]
     touched = sorted({model.schema.position(d.variable) for done in worlds for d in done})
     if not np.isfinite(episodes.reach.delay[np.ix_(touched, between)]).any():
