@@ -16,12 +16,17 @@ class DoubtBank(InvertibleBank):
     member holds a draw of its own, so that an ensemble spans the functions that the log allows.
 
     Attributes:
+        targets, columns, mask, residual: the inner mechanisms', see ``AbstractBank``.
         inner: the mechanisms that were learned.
         shift, spread: x = (parents − shift)·spread.
         frequency, phase: of the waves.
         location, log_scale: their weights in δ and γ.
     """
 
+    targets: Int[Array, " n"]
+    columns: Int[Array, "n k"]
+    mask: Float[Array, "n k"]
+    residual: Float[Array, " n"]
     inner: InvertibleBank
     shift: Float[Array, "n k"]
     spread: Float[Array, "n k"]
@@ -29,26 +34,6 @@ class DoubtBank(InvertibleBank):
     phase: Float[Array, "n w"]
     location: Float[Array, "n w"]
     log_scale: Float[Array, "n w"]
-
-    @property
-    def targets(self) -> Int[Array, " n"]:  # type: ignore[override]
-        """The variables' columns."""
-        return self.inner.targets
-
-    @property
-    def columns(self) -> Int[Array, "n k"]:  # type: ignore[override]
-        """Where each parent feature stands in the flattened window."""
-        return self.inner.columns
-
-    @property
-    def mask(self) -> Float[Array, "n k"]:  # type: ignore[override]
-        """1 where ``columns`` holds a parent."""
-        return self.inner.mask
-
-    @property
-    def residual(self) -> Float[Array, " n"]:  # type: ignore[override]
-        """1 where the mechanism predicts the increment over the row before."""
-        return self.inner.residual
 
     def draw_noise(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "*shape n w"]:
         """As the inner family's."""

@@ -41,10 +41,12 @@ def worlds_of(
     """The logged worlds from each of ``starts`` (row 0) on, and the rows that really followed."""
     back = starts[:, None] - np.arange(lags)[None, :]
     truth = values[np.minimum(starts[:, None] + 1 + np.arange(steps), len(values) - 1)]
-    rows = truth.astype(np.float32)
-    one, zero = np.ones_like(rows), np.zeros_like(rows)
+    rows = jnp.asarray(truth, jnp.float32)
     window = jnp.asarray(values[back], jnp.float32)
-    return World(window, *(jnp.asarray(a) for a in (rows, one, zero))), truth
+    world = World(
+        window=window, exogenous=rows, gain=jnp.ones_like(rows), offset=jnp.zeros_like(rows)
+    )
+    return world, truth
 
 
 @dataclass(frozen=True, eq=False)

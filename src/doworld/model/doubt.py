@@ -31,8 +31,6 @@ MOST_ROWS, FEWEST_ROWS = 3000, 100
 RATIOS = np.array([np.inf, *np.logspace(3.5, -1.0, 10)])
 """λ = σ²/τ²; ∞ leaves the family as it is."""
 LENGTHS = (0.35, 0.7, 1.5, 3.0)
-ROUGHER = 0.3
-"""The share of λ that draws are shrunk by: the best λ for the mean hides the bias it makes."""
 MEAN_LOG_CHI = -1.2704
 """E log ε² of a standard normal ε."""
 
@@ -72,8 +70,7 @@ class _Regression:
         k = rng.choice(len(RATIOS), p=self.chance)
         if np.isinf(RATIOS[k]):
             return np.zeros(self.right.shape[1])
-        ratio = ROUGHER * RATIOS[k]
-        total = self.size**2 + ratio
+        total = self.size**2 + RATIOS[k]
         middle = self.size / total * self.projected
         spread = np.sqrt(self.noise[k] / total)
         return (middle + spread * rng.standard_normal(len(middle))) @ self.right
@@ -202,6 +199,10 @@ def _wrapped(bank, doubt: Doubt | None):
 
     many = (members * COPIES, 1, 1)
     return DoubtBank(
+        targets=inner.targets,
+        columns=inner.columns,
+        mask=inner.mask,
+        residual=inner.residual,
         inner=inner,
         shift=jnp.repeat(leaf(doubt.shift, own=False), COPIES, 0),
         spread=jnp.repeat(leaf(doubt.spread, own=False), COPIES, 0),

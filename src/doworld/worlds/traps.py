@@ -34,7 +34,7 @@ from jaxtyping import Float
 
 from doworld.data import Trajectories
 from doworld.graph import CausalGraph, Edge
-from doworld.query import Do, Effect, Set
+from doworld.query import Do, Effect, Rows, Set
 
 __all__ = ["Trap", "TrapWorld", "trap_world"]
 
@@ -139,10 +139,10 @@ def _dynamic(kind: Trap, sprung: bool, seed: int) -> TrapWorld:
     elif kind is Trap.MEASUREMENT and sprung:
         rows["w"] = rows["w"] + rng.normal(size=rows["w"].shape) * rows["w"].std()
     question = Do(
-        given=given,
-        interventions=[Set("a", value, at=range(horizon))],
+        given=Rows(columns={n: (v,) for n, v in given.items()}),
+        interventions=(Set("a", value, at=range(horizon)),),
         horizon=horizon,
-        target="y",
+        target=("y",),
         level=0.95,
     )
     known = {"max_lag": 1} if kind is Trap.LAG else {}
