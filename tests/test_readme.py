@@ -47,7 +47,7 @@ def test_commands_use_options_that_exist(monkeypatch):
         known = {option for p in command.params for option in p.opts}
         assert {w for w in words if w.startswith("--")} <= known, line
         seen += 1
-    assert seen == 7
+    assert seen == 11
 
 
 def test_ci_runs_exactly_the_readme_s_test_command():
