@@ -7,17 +7,17 @@ import jax
 import numpy as np
 
 from doworld.data import Role
-from doworld.infer.alternatives import Episode
-from doworld.infer.blame_answer import answered
-from doworld.infer.blame_budget import Together, together
-from doworld.infer.blame_moment import Moment, Prospect, moment, prospect
-from doworld.infer.blame_shares import Player, players, shares
-from doworld.infer.blame_survey import Survey, survey
+from doworld.infer.blame.alternatives import Episode
+from doworld.infer.blame.answer import answered
+from doworld.infer.blame.budget import Together, together
+from doworld.infer.blame.inquiry import Inquiry, actions_of, values_of
+from doworld.infer.blame.moment import Moment, Prospect, moment, prospect
+from doworld.infer.blame.shares import Player, players, shares
+from doworld.infer.blame.success import judge_of
+from doworld.infer.blame.survey import Survey, survey
 from doworld.infer.compose import refusal
 from doworld.infer.engine import key_of
-from doworld.infer.inquiry import Inquiry, actions_of, values_of
 from doworld.infer.shapley import Shares
-from doworld.infer.success import judge_of
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Blame, Counterfactual, Set, Status, Why
 

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from doworld.data import Kind, Policy, Role
-from doworld.infer.alternatives import Change
-from doworld.infer.blame_words import headword, paragraph
+from doworld.infer.blame.alternatives import Change
+from doworld.infer.blame.success import GoalJudge
+from doworld.infer.blame.words import headword, paragraph
 from doworld.infer.grounds import relied_on, weakest, worries
-from doworld.infer.success import GoalJudge
 from doworld.infer.support import OUTSIDE, leaves_first, support
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Blame, Series, Status, Why

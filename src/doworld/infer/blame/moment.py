@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld.data import Policy
-from doworld.infer.alternatives import Change, Otherwise
-from doworld.infer.blame_survey import Survey
-from doworld.infer.inquiry import Inquiry, typical_actions, values_of
+from doworld.infer.blame.alternatives import Change, Otherwise
+from doworld.infer.blame.inquiry import Inquiry, typical_actions, values_of
+from doworld.infer.blame.survey import Survey
 from doworld.query import Blame
 
 __all__ = ["Moment", "Prospect", "moment", "prospect"]

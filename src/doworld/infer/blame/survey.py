@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from doworld.data import Kind
-from doworld.infer.alternatives import Change
-from doworld.infer.inquiry import Inquiry, Verdicts, values_of
+from doworld.infer.blame.alternatives import Change
+from doworld.infer.blame.inquiry import Inquiry, Verdicts, values_of
 from doworld.query import Blame
 
 __all__ = ["Survey", "survey"]

@@ -9,8 +9,8 @@ from jaxtyping import Bool, Float, PRNGKeyArray
 
 from doworld._core.errors import QueryError
 from doworld.data import Kind, Role, Variable
-from doworld.infer.alternatives import Change, Episode, Otherwise, run
-from doworld.infer.success import Judge, PredicateJudge
+from doworld.infer.blame.alternatives import Change, Episode, Otherwise, run
+from doworld.infer.blame.success import Judge, PredicateJudge
 from doworld.model.world import WorldModel
 from doworld.query import Blame
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from doworld.infer.alternatives import Otherwise
-from doworld.infer.inquiry import Inquiry, typical_actions
+from doworld.infer.blame.alternatives import Otherwise
+from doworld.infer.blame.inquiry import Inquiry, typical_actions
 from doworld.infer.shapley import Shares, shapley
 
 __all__ = ["Player", "players", "shares"]

@@ -5,9 +5,9 @@ from itertools import combinations
 
 import numpy as np
 
-from doworld.infer.alternatives import Change
-from doworld.infer.blame_survey import Survey
-from doworld.infer.inquiry import Inquiry, Verdicts
+from doworld.infer.blame.alternatives import Change
+from doworld.infer.blame.inquiry import Inquiry, Verdicts
+from doworld.infer.blame.survey import Survey
 
 __all__ = ["Together", "together"]
 
