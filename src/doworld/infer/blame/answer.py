@@ -16,7 +16,7 @@ from doworld.query.blame_details import Alternative, BlameDetails, Share, Trace
 from doworld.query.blame_details import Change as Told
 
 if TYPE_CHECKING:
-    from doworld.infer.blame import Findings
+    from doworld.infer.blame.find import Findings
 
 __all__ = ["answered"]
 
