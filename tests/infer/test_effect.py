@@ -249,7 +249,7 @@ def test_what_the_log_cannot_say_is_refused():
 def test_an_unobserved_common_cause_gives_no_number():
     log, _ = confounded(size=300)
     g = graph(log, "a y", "z y", hidden=("y a",))
-    assert "Unobserved causes" in refused(log, g, treatment="a", outcome="y")
+    assert "Unobserved common causes" in refused(log, g, treatment="a", outcome="y")
 
 
 def test_a_direction_that_nobody_knows_gives_no_number():

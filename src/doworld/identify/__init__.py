@@ -25,6 +25,7 @@ from doworld.identify.mediation import natural_indirect as natural_indirect
 from doworld.identify.mediation import on_the_treated as on_the_treated
 from doworld.identify.mixed import mixed as mixed
 from doworld.identify.mixed import mixed_worlds as mixed_worlds
+from doworld.identify.selection import kept_by as kept_by
 from doworld.identify.sequential import plan_effect as plan_effect
 from doworld.identify.sequential import sequential_adjustment as sequential_adjustment
 from doworld.identify.simulation import simulated as simulated

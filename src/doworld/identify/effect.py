@@ -23,6 +23,7 @@ from doworld.identify.mediation import (
     on_the_treated,
 )
 from doworld.identify.mixed import may_act, mixed_worlds, open_between, world_count
+from doworld.identify.selection import among_kept, kept_by, later_kept, moments
 from doworld.identify.verdict import (
     Bounded,
     Cause,
@@ -52,6 +53,7 @@ def effect_verdict(graph: CausalGraph, schema: Schema, query: Effect, facts: Fac
     """
     x, y = nodes_of(graph, schema, query)
     names = (query.treatment, query.outcome)
+    kept = kept_by(graph, facts, names)
     doubt = open_between(graph, (x, y))
     refused = silent(graph, [query.treatment], facts)
     if refused is not None:
@@ -63,19 +65,24 @@ def effect_verdict(graph: CausalGraph, schema: Schema, query: Effect, facts: Fac
             "Log more often, so that causes come in earlier rows, or set one of these at random.",
             Cause.FEEDBACK,
         )
+    if not schema.static:
+        refused = later_kept(graph, names[1], kept)
+        if refused is not None:
+            return refused
     if world_count(graph, (x, y)) > MOST_WORLDS:
         return _vague(doubt, f"They allow more than {MOST_WORLDS} graphs.")
-    worlds = list(mixed_worlds(graph, (x, y), within=_concerned(graph, query)))
-    verdicts = [_in_world(w, schema, query, x, y) for w in worlds]
+    worlds = list(mixed_worlds(graph, (x, y), within=_concerned(graph, query, kept)))
+    verdicts = [_in_world(w, schema, query, x, y, kept) for w in worlds]
     if len(worlds) == 1:
         return verdicts[0]
-    return _agreed(worlds, verdicts, query, x, y) or _vague(doubt, "")
+    barred = [v for v in verdicts if isinstance(v, NotIdentified) and v.cause is Cause.SELECTION]
+    return _agreed(worlds, verdicts, query, x, y) or next(iter(barred), None) or _vague(doubt, "")
 
 
-def _concerned(graph: CausalGraph, query: Effect) -> frozenset[str]:
+def _concerned(graph: CausalGraph, query: Effect, kept: Sequence[str]) -> frozenset[str]:
     """The variables that may bear on the effect: ancestors, and what shares a cause with them."""
-    asked = (query.treatment, query.outcome, *query.given, *query.mediator, *(query.adjust or ()))
-    above = may_act(graph, asked)
+    asked = [query.treatment, query.outcome, *query.given, *query.mediator]
+    above = may_act(graph, [*asked, *(query.adjust or ()), *kept])
     both = [{e.source, e.target} for e in graph.links if e.mark is Mark.BIDIRECTED]
     near = {str(n) for pair in both if pair & above for n in pair}
     return frozenset(str(n) for n in above) | near
@@ -111,11 +118,16 @@ def _shortest(graph: CausalGraph, source: str, target: str) -> int:
 
 
 def _in_world(
-    world: MixedGraph, schema: Schema, query: Effect, x: Node, y: Node
+    world: MixedGraph, schema: Schema, query: Effect, x: Node, y: Node, kept: Sequence[str]
 ) -> Identified | Bounded | NotIdentified:
+    given = [_moment(world, n, x) for n in query.given]
+    chosen = [_moment(world, n, x) for n in query.adjust or ()]
+    if kept:
+        told = among_kept(world, x, y, [*given, *chosen], moments(world, kept))
+        if isinstance(told, NotIdentified) or (told is not None and not query.mediator):
+            return told
     if query.adjust is not None:
-        return adjustment_verdict(world, x, y, [_moment(world, n, x) for n in query.adjust])
-    given = [_moment(world, n, y) for n in query.given]
+        return adjustment_verdict(world, x, y, chosen)
     verdict = _conditioned(world, x, y, given)
     if verdict is None and query.estimand in ("pn", "ps", "pns"):
         verdict = NotIdentified(

@@ -18,10 +18,13 @@ class Facts:
         constant: (variable, words) of what is done and never varied, such as
             ("heat", "is 1.0"); without those that are only set to that very value.
         laws: variables whose mechanism is a known law, which no rows need to teach.
+        unvaried: all variables that have one value throughout, done or not: where the graph says
+            that something moves one, rows were kept by it.
     """
 
     constant: tuple[tuple[str, str], ...] = ()
     laws: frozenset[str] = frozenset()
+    unvaried: tuple[str, ...] = ()
 
 
 def silent(graph: CausalGraph, done: Collection[str], facts: Facts) -> NotIdentified | None:

@@ -12,6 +12,7 @@ from doworld.identify.effect import effect_verdict
 from doworld.identify.effects import effect_of
 from doworld.identify.facts import Facts, feedback, silent
 from doworld.identify.mixed import mixed
+from doworld.identify.selection import simulated_of_kept
 from doworld.identify.simulation import Simulation, simulated
 from doworld.identify.verdict import (
     Cause,
@@ -94,6 +95,9 @@ def rolled(
     causes, targets = tuple(dict.fromkeys(causes)), tuple(dict.fromkeys(targets))
     for name in (*causes, *targets):
         graph.parents(name)  # raises for unknown names
+    chosen = simulated_of_kept(graph, schema, causes, targets, facts)
+    if chosen is not None:
+        return chosen
     found = simulated(graph, causes, targets, throughout=throughout)
     static = schema.static
     joint = found.joint if static and not same_noise else None

@@ -82,6 +82,7 @@ class Cause(StrEnum):
     CONSTANT = "never varied"
     DETERMINED = "determined by others"
     ADJUSTMENT = "invalid adjustment"
+    SELECTION = "selected rows"
     WORLDS = "conflicting worlds"
     SIMULATION = "no simulation"
     TRANSPORT = "other population"

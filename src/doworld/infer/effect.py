@@ -1,23 +1,19 @@
 """Rungs 2 and 3: what a treatment does to an outcome, from the rows of a log."""
 
-from dataclasses import replace
-
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Trajectories
-from doworld.graph import CausalGraph, Mark
-from doworld.identify.effect import effect_verdict
-from doworld.identify.facts import Facts, feedback, silent
-from doworld.identify.verdict import Identified
+from doworld.graph import CausalGraph
 from doworld.infer.effects.adjustment import by_adjustment
 from doworld.infer.effects.asked import Asked, UnanswerableError, asked
 from doworld.infer.effects.bounded import by_bounds, by_causation
 from doworld.infer.effects.case import Case, Found
 from doworld.infer.effects.dose import by_dose
 from doworld.infer.effects.front_door import by_front_door
+from doworld.infer.effects.gated import route_of
 from doworld.infer.effects.instrument import by_instrument
 from doworld.infer.effects.mediation import by_mediation
 from doworld.infer.effects.paths import Paths, acting
-from doworld.infer.effects.route import Route, mediated, named, route
+from doworld.infer.effects.tabled import by_formula
 from doworld.infer.grounds import relied_on, weakest
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Effect, Series, Status, Why
@@ -25,8 +21,6 @@ from doworld.query.effect_details import EffectDetails, Overlap
 from doworld.query.words import number
 
 __all__ = ["effect", "effect_of"]
-
-NOTHING = Facts()
 
 
 def effect(model: WorldModel, query: Effect, *, seed: int = 0) -> Answer:
@@ -77,17 +71,22 @@ def effect_of(
 
 def _method(case: Case):
     """What computes the estimand along the route."""
-    if case.route.kind == "refused":
-        return by_bounds
-    if case.query.estimand in ("pn", "ps", "pns") and case.route.kind == "adjustment":
+    kind, query = case.route.kind, case.query
+    if kind == "refused":
+        raise UnanswerableError(case.route.reason, case.route.fix)
+    if kind == "adjustment" and query.estimand in ("pn", "ps", "pns"):
         return by_causation
-    if case.query.mediator:
+    if kind == "adjustment" and query.mediator:
         return by_mediation
-    if case.route.kind == "instrument":
-        return by_instrument
-    if case.route.kind == "front-door":
-        return by_front_door
-    return by_adjustment if case.asked.discrete and case.query.estimand != "dose" else by_dose
+    level_by_level = case.asked.discrete and query.estimand != "dose"
+    pair = level_by_level and query.estimand == "ate" and len(case.asked.levels) == 2
+    return {
+        "bounded": by_bounds,
+        "formula": by_formula,
+        "instrument": by_instrument,
+        "front-door": by_front_door if pair else by_formula,
+        "adjustment": by_adjustment if level_by_level else by_dose,
+    }[kind]
 
 
 def _case(
@@ -97,95 +96,7 @@ def _case(
     paths = Paths.of(
         acting(graph, log.schema, query.treatment), query.treatment, query.outcome, question.lag
     )
-    return Case(log, graph, paths, _route(log, graph, paths, question), question, seed, model)
-
-
-def _route(log: Trajectories, graph: CausalGraph, paths: Paths, question: Asked) -> Route:
-    query, lag = question.query, question.lag
-    if query.instrument:
-        fixed = tuple((n, 0) for n in query.adjust or ())
-        nodes = tuple((n, 0) for n in query.instrument)
-        return Route(
-            "instrument",
-            adjust=fixed,
-            instrument=nodes,
-            words=f"By the instrument {named(nodes)} at equal {named(fixed)}, as asked.",
-        )
-    if query.adjust is not None:
-        return _by_hand(paths, question)
-    settled = _open(log, graph, question)
-    if settled is not None:
-        return settled
-    if query.mediator:
-        after = [_nearest(paths, n) for n in query.mediator]
-        found = mediated(paths, after)
-    else:
-        extra = [(n, lag) for n in query.given] if query.estimand == "cate" else []
-        found = route(paths, extra=extra)
-    return found
-
-
-def _nearest(paths: Paths, name: str) -> tuple[str, int]:
-    """The node of a mediator: the last row of it that lies between treatment and outcome."""
-    rows = [k for n, k in paths.between() if n == name]
-    return name, min(rows, default=paths.treatment[1])
-
-
-def _by_hand(paths: Paths, question: Asked) -> Route:
-    """The set that the user answers for, but for what the treatment moves."""
-    query, lag = question.query, question.lag
-    moved = paths.below([paths.treatment])
-    for name in query.adjust or ():
-        if (name, lag) in moved:
-            raise UnanswerableError(
-                f"{query.treatment} moves {name} by the graph: holding {name} fixed would take a "
-                "part of the effect away, or open a path that is none.",
-                f"Leave {name} out of adjust; where the graph is wrong about it, say so "
-                f"(Prior(forbidden=(({query.treatment!r}, {name!r}),))).",
-            )
-    nodes = tuple((n, 0) for n in query.adjust or ())
-    return Route(
-        "adjustment",
-        adjust=nodes,
-        words=f"Compared at equal {named(nodes)}, as asked.",
-        assumptions=(f"That {named(nodes)} is enough is your assumption, not the graph's.",),
-    )
-
-
-def _open(log: Trajectories, graph: CausalGraph, question: Asked) -> Route | None:
-    """The set that is valid however open edges point; None where no edge is open.
-
-    Raises ``UnanswerableError`` where the log or the open edges leave the answer open.
-    """
-    query, lag = question.query, question.lag
-    loop = feedback(graph, log.schema, [query.treatment], [query.outcome])
-    if loop is not None:
-        raise UnanswerableError(
-            loop.note, "Log more often, so that causes come in earlier rows, or set one at random."
-        )
-    refused = silent(graph, [query.treatment], NOTHING)
-    if refused is not None:
-        raise UnanswerableError(f"No overlap: {refused.reason}", refused.fix)
-    loose = tuple(e for e in graph.edges() if e.mark not in (Mark.DIRECTED, Mark.BIDIRECTED))
-    if not loose:
-        return None
-    known = acting(graph, log.schema, query.treatment)
-    plain = query.model_copy(update={"lag": None if log.schema.static else lag, "estimand": "ate"})
-    verdict = effect_verdict(
-        replace(known, links=(*known.links, *loose)), log.schema, plain, NOTHING
-    )
-    if not isinstance(verdict, Identified):
-        raise UnanswerableError(
-            verdict.reason, f"{verdict.fix} Or take responsibility for a set (adjust=…)."
-        )
-    chosen = verdict.estimand.adjustment
-    if chosen is None or query.mediator:
-        return None
-    rows = [n if isinstance(n, tuple) else (str(n), lag) for n in chosen]
-    nodes = tuple((str(n), int(k) - lag) for n, k in rows)
-    return Route(
-        "adjustment", adjust=nodes, words=f"Compared at equal {named(nodes)}. {verdict.steps[-1]}"
-    )
+    return Case(log, graph, paths, route_of(log, graph, paths, question), question, seed, model)
 
 
 def _answer(case: Case, found: Found) -> Answer:

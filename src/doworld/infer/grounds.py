@@ -62,7 +62,8 @@ def facts_of(model: WorldModel, done: Sequence[Intervention]) -> Facts:
         only = "has no value" if np.isnan(low[at]) else f"is {variable.label(low[at])}"
         constant[name] = only
     laws = frozenset(fit.variable for fit in model.fits if fit.family == "known")
-    return Facts(tuple(constant.items()), laws)
+    names = np.array(model.schema.names)
+    return Facts(tuple(constant.items()), laws, tuple(names[low == high].tolist()))
 
 
 def verdict_of(model: WorldModel, query: Query) -> Verdict:

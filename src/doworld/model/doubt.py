@@ -149,7 +149,7 @@ def _draws(wave, left, width, rng) -> tuple[np.ndarray, np.ndarray]:
     rough = _Regression.of(wave0, size - size.mean())
     gamma = np.clip(0.5 * wave0 @ rough.mean(), -2.0, 2.0)
     # one step of Fisher scoring: of the working response the noise is 2, of log ε² it was 4.9
-    level = (error**2 * np.exp(-2 * gamma)).mean()
+    level = max((error**2 * np.exp(-2 * gamma)).mean(), 1e-12)  # 0 where nothing is left
     size = 2 * gamma + error**2 * np.exp(-2 * gamma) / level - 1
     scale = _Regression.of(wave0, size - size.mean())
     gamma = np.clip(0.5 * wave0 @ scale.mean(), -2.0, 2.0)

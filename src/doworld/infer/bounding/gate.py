@@ -9,6 +9,7 @@ from doworld.infer.bounding.counts import Counts
 from doworld.infer.bounding.diagram import Diagram
 from doworld.infer.bounding.potential import Expression, Outcome, Potential, Term, contrast
 from doworld.infer.bounding.program import linear_program
+from doworld.infer.bounding.types import MOST
 
 __all__ = ["name_of", "solve_program"]
 
@@ -25,6 +26,7 @@ def solve_program(
     levels: tuple[int, int] = (0, 1),
     values: Sequence[float] | None = None,
     level: float = 0.95,
+    most: int = MOST,
 ) -> Bound:
     """The bound that ``identify.Bounded(program)`` asks for, from counts of its nodes.
 
@@ -35,6 +37,7 @@ def solve_program(
         counts: of treatment, outcome and what else may narrow the bound, named by ``name_of``.
         levels: treatment levels compared, control first.
         values: what each outcome level is worth; None takes 0, 1, ….
+        most: response types that may be opened.
 
     Raises ``QueryError`` for an estimand that is no linear function of response types.
     """
@@ -66,4 +69,4 @@ def solve_program(
             f"{program.estimand!r} has no program here. Ask for {', '.join(asked)}, or write the "
             "expression and call linear_program."
         )
-    return linear_program(counts, diagram, asked[program.estimand], level=level)
+    return linear_program(counts, diagram, asked[program.estimand], level=level, most=most)

@@ -1,14 +1,20 @@
-"""The gate of effects: which comparison the graph allows, or why none."""
+"""From the gate's verdict to what computes the effect, or to the refusal."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Literal
 
 from doworld._core.errors import QueryError
 from doworld.graph.separation import Node
+from doworld.identify.instruments import instruments
+from doworld.identify.verdict import Bounded, Estimand, Identified, NotIdentified, Program, Verdict
 from doworld.infer.effects.paths import Paths
 
 __all__ = ["Route", "mediated", "named", "route"]
+
+MOST = 8
+"""Instruments that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -18,18 +24,23 @@ class Route:
     Nodes are variables and how many rows before the TREATMENT's row they stand (negative: after).
 
     Attributes:
-        kind: by ``adjustment``, ``front-door`` or an ``instrument``; ``refused`` where by none.
+        kind: by ``adjustment``, ``front-door``, an ``instrument`` or another ``formula``;
+            ``bounded`` where several answers fit, ``refused`` where nothing is known.
         adjust: what is held fixed.
         through: the mediators of the front-door.
         instrument: what moves the treatment and the outcome only by it.
+        estimand: the formula.
+        program: what bounds the answer, where it is bounded.
         words: the same for people.
-        reason, fix: of a refusal.
+        reason, fix: of a refusal or a bound.
     """
 
-    kind: Literal["adjustment", "front-door", "instrument", "refused"]
+    kind: Literal["adjustment", "front-door", "instrument", "formula", "bounded", "refused"]
     adjust: tuple[Node, ...] = ()
     through: tuple[Node, ...] = ()
     instrument: tuple[Node, ...] = ()
+    estimand: Estimand | None = None
+    program: Program | None = None
     words: str = ""
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -47,48 +58,44 @@ def named(nodes: Iterable[Node]) -> str:
     return ", ".join(n if not k else f"{n}(t{-k:+d})" for n, k in nodes) or "nothing"
 
 
-def route(paths: Paths, *, extra: Sequence[Node] = ()) -> Route:
-    """The first that holds of adjustment, front-door and instrument.
+def route(verdict: Verdict, paths: Paths) -> Route:
+    """What the gate's verdict lets be computed."""
+    match verdict:
+        case Identified():
+            return _identified(verdict, paths)
+        case Bounded():
+            return _bounded(verdict, paths)
+        case NotIdentified():
+            return _instrument(verdict, paths) or _refused(verdict)
 
-    Adjustment takes the parents of the nodes between treatment and outcome, which gives the
-    smallest variance (Henckel, Perković and Maathuis 2022), else the causes of the treatment, else
-    every cause of either; one of these is valid where any set is (van der Zander, Liśkiewicz and
-    Textor 2019). ``extra`` must be among the set.
-    """
-    shift = paths.treatment[1]
-    found = _adjustment(paths, set(extra))
-    if found is not None:
-        nodes = _ordered(found, shift)
+
+def _identified(verdict: Identified, paths: Paths) -> Route:
+    found = verdict.estimand
+    if found.adjustment is not None:
+        chosen = _moments(found.adjustment, paths)
+        nodes = _ordered(chosen, paths)
+        words = f"Compared at equal {named(nodes)}." if nodes else "Compared as they are."
         return Route(
             "adjustment",
             adjust=nodes,
-            words=f"Compared at equal {named(nodes)}." if nodes else "Compared as they are.",
-            negative=_ordered(_unmoved(paths, found), shift),
+            estimand=found,
+            words=" ".join([words, *(s for s in verdict.steps[-1:] if "Valid in each" in s)]),
+            warnings=verdict.caveats,
+            negative=_ordered(_unmoved(paths, set(chosen)), paths),
         )
-    if extra:
-        return _refused(paths)
-    return _front_door(paths) or _instrument(paths) or _refused(paths)
+    if found.mediators is not None:
+        return _through(_moments(found.mediators, paths), (), found, paths)
+    return replace(_front_door(found, paths) or Route("formula", estimand=found), words=str(found))
 
 
-def _ordered(nodes: Iterable[Node], shift: int) -> tuple[Node, ...]:
+def _moments(nodes: Iterable, paths: Paths) -> list[Node]:
+    """Nodes of identification, names in a table, as (name, rows before the outcome)."""
+    return [(str(n[0]), int(n[1])) if isinstance(n, tuple) else (str(n), 0) for n in nodes]
+
+
+def _ordered(nodes: Iterable[Node], paths: Paths) -> tuple[Node, ...]:
+    shift = paths.treatment[1]
     return tuple(sorted(((n, k - shift) for n, k in nodes), key=lambda node: (node[1], node[0])))
-
-
-def _adjustment(paths: Paths, extra: set[Node]) -> set[Node] | None:
-    treatment, outcome = paths.treatment, paths.outcome
-    between = paths.between()
-    forbidden = paths.below(between) | {treatment, outcome}
-    if extra & forbidden:
-        return None
-    parents = set(paths.parents(treatment))
-    best = {p for n in between for p in paths.parents(n)} if between else parents
-    above = paths.above([treatment, outcome])
-    test = paths.idle([treatment], only=between)
-    for candidate in (best, parents, best | parents, above):
-        nodes = (candidate | extra) - forbidden
-        if test.apart([treatment], [outcome], nodes):
-            return set(nodes)
-    return None
 
 
 def _unmoved(paths: Paths, adjust: set[Node], most: int = 3) -> list[Node]:
@@ -105,65 +112,79 @@ def _unmoved(paths: Paths, adjust: set[Node], most: int = 3) -> list[Node]:
     return out[:most]
 
 
-def _front_door(paths: Paths) -> Route | None:
-    """Pearl's front-door, given the causes that nothing on the way moves."""
-    treatment, outcome, shift = paths.treatment, paths.outcome, paths.treatment[1]
+def _through(
+    through: Sequence[Node], given: Iterable[Node], found: Estimand, paths: Paths
+) -> Route:
+    nodes, treatment, outcome = _ordered(through, paths), paths.treatment[0], paths.outcome[0]
+    return Route(
+        "front-door",
+        adjust=_ordered(given, paths),
+        through=nodes,
+        estimand=found,
+        words=f"By the front-door: all of the effect goes through {named(nodes)}, "
+        f"which shares no unobserved cause with {treatment} or {outcome}.",
+    )
+
+
+def _front_door(found: Estimand, paths: Paths) -> Route | None:
+    """The estimator of the front-door where a formula is one, given causes that nothing moves."""
+    treatment, outcome = paths.treatment, paths.outcome
     between = paths.between() - {outcome}
     first = paths.children(treatment) & between
     for through in [{n} for n in sorted(between)] + [first]:
         if not through or paths.between(avoid=through):
             continue
-        moved = paths.below([treatment])
-        causes = paths.above([treatment, outcome, *through]) - moved
-        for given in (set(), causes):
-            before = paths.idle([treatment]).apart([treatment], through, given)
-            after = paths.idle(through).apart(through, [outcome], given | {treatment})
-            if before and after:
-                nodes = _ordered(through, shift)
-                return Route(
-                    "front-door",
-                    adjust=_ordered(given, shift),
-                    through=nodes,
-                    words=f"By the front-door: all of the effect goes through {named(nodes)}, "
-                    f"which shares no unobserved cause with {treatment[0]} or {outcome[0]}.",
-                )
+        given = paths.above([treatment, outcome, *through]) - paths.below([treatment])
+        before = paths.idle([treatment]).apart([treatment], through, given)
+        after = paths.idle(through).apart(through, [outcome], given | {treatment})
+        if before and after:
+            return _through(sorted(through), given, found, paths)
     return None
 
 
-def _instrument(paths: Paths) -> Route | None:
+def _bounded(verdict: Bounded, paths: Paths) -> Route:
+    """A bound; the instrument where only a number that was not cut into levels is one."""
+    numbers = None if verdict.program.instruments else _instrument(verdict, paths)
+    return numbers or Route(
+        "bounded",
+        program=verdict.program,
+        words="Bounded by what every world with this graph and these rows allows.",
+        reason=verdict.reason,
+        fix=verdict.fix,
+    )
+
+
+def _instrument(verdict: Bounded | NotIdentified, paths: Paths) -> Route | None:
     """A node that moves the treatment and has no other way to the outcome, given some causes."""
+    if isinstance(verdict, NotIdentified) and verdict.hedge is None:
+        return None
     treatment, outcome, shift = paths.treatment, paths.outcome, paths.treatment[1]
-    without = paths.idle([treatment])
-    barred = paths.below([treatment]) | {outcome}
-    near = [n for n in paths.nodes if shift <= n[1] <= shift + 2 and n not in barred]
-    for node in sorted(near, key=lambda n: (n not in paths.parents(treatment), n[1], n[0])):
-        causes = (paths.above([outcome, node]) - barred) - paths.below([node])
-        for given in (set(), causes, causes - {treatment}):
-            if without.apart([node], [outcome], given) and not paths.apart(
-                [node], [treatment], given
-            ):
-                nodes = _ordered([node], shift)
-                fixed = _ordered(given, shift)
-                beside = f" at equal {named(fixed)}" if fixed else ""
-                return Route(
-                    "instrument",
-                    adjust=fixed,
-                    instrument=nodes,
-                    words=f"By the instrument {named(nodes)}{beside}.",
-                )
-    return None
+    found = [
+        i
+        for i in islice(instruments(paths.world, treatment, outcome), MOST)
+        if isinstance(i.node, tuple) and i.node[1] >= shift
+    ]
+    if not found:
+        return None
+    own = paths.parents(treatment)
+    best = min(found, key=lambda i: (i.node not in own, len(i.given), str(i.node)))
+    nodes = _ordered(_moments([best.node], paths), paths)
+    fixed = _ordered(_moments(best.given, paths), paths)
+    beside = f" at equal {named(fixed)}" if fixed else ""
+    return Route(
+        "instrument", adjust=fixed, instrument=nodes, words=f"By the instrument {named(nodes)}"
+        f"{beside}."
+    )  # fmt: skip
 
 
-def _refused(paths: Paths) -> Route:
-    treatment, outcome = paths.treatment[0], paths.outcome[0]
-    shared = sorted({n for n, _ in paths.world.spouses[paths.treatment]})
-    others = ", ".join(n for n in shared if n != treatment) or outcome
+def _refused(verdict: NotIdentified) -> Route:
+    fix = verdict.fix.rstrip(".")
+    if verdict.hedge is not None:
+        fix += ", or name an instrument (instrument=…)"
     return Route(
         "refused",
-        reason=f"Unobserved causes move {treatment} together with {others}, and no set of logged "
-        f"variables, front-door or instrument takes them out of the effect on {outcome}.",
-        fix=f"Log what moves both, or log rows in which {treatment} is set at random, or name an "
-        "instrument (instrument=…); or take responsibility for a set (adjust=…).",
+        reason=verdict.reason,
+        fix=f"{fix}; or take responsibility for a set (adjust=…).",
     )
 
 
@@ -173,7 +194,7 @@ def mediated(paths: Paths, mediators: Sequence[Node]) -> Route:
     Neither treatment and outcome, treatment and mediator, nor mediator and outcome may share a
     cause that is not held fixed, and none that is held fixed may be moved by the treatment.
     """
-    treatment, outcome, shift = paths.treatment, paths.outcome, paths.treatment[1]
+    treatment, outcome = paths.treatment, paths.outcome
     through = set(mediators)
     for node in through - paths.between():
         raise QueryError(
@@ -190,7 +211,7 @@ def mediated(paths: Paths, mediators: Sequence[Node]) -> Route:
         apart = cut.apart([treatment], [outcome, *through], given)
         after = paths.idle(through).apart(through, [outcome], given | {treatment})
         if apart and after:
-            nodes = _ordered(given, shift)
+            nodes = _ordered(given, paths)
             return Route(
                 "adjustment",
                 adjust=nodes,
