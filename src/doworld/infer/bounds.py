@@ -12,10 +12,13 @@ from doworld.infer.level_bounds import LevelBounds, level_bounds
 from doworld.infer.setup import Setup
 from doworld.query import Answer, Series, Status
 
-__all__ = ["ambiguous", "bounded"]
+__all__ = ["NO_ENDS", "ambiguous", "assumed", "bounded", "ends_of"]
 
 LEAST = 1e-6
 """A level with a smaller upper bound is left out of what may have happened."""
+
+NO_ENDS: dict[str, None] = {"lower": None, "upper": None, "half_lower": None, "half_upper": None}
+"""A series without an interval."""
 
 
 def ambiguous(
@@ -58,19 +61,9 @@ def bounded(
     """
     if (open_rows & world.setup.done.followed).any():
         return _unbounded(answer, world, open_rows)
-    model, schema = world.fact.model, world.fact.model.schema
+    schema = world.fact.model.schema
     levels = np.array([v.levels for v in schema.variables])
-    drawn = (np.ptp(values, 1) > 1e-5 * model.scale).any(0) & ~open_rows
-    before = _whole(world.fact.before, model.scaled(world.fact.filled.values), model)
-    after = _whole(world.setup.window, model.scaled(values[:, 0]), model)
-    before = np.broadcast_to(before, after.shape).copy()
-    if world.fact.missing.any():
-        before[:, before.shape[1] - world.fact.made :] = rows[:, 0, : world.fact.made]
-    found = level_bounds(world, before, after, open_rows, drawn, levels)
-    numbers = [t for t in world.setup.targets if not levels[t] and open_rows[:, t].any()]
-    ends = None
-    if numbers:
-        ends = envelope(world, rows, out[:, :, 0], values, open_rows, found, key)
+    found, ends = ends_of(world, rows, out, values, open_rows, key)
     series, lost = [], []
     for each, i in zip(answer.series, world.setup.targets, strict=True):
         if not open_rows[:, i].any():
@@ -81,10 +74,14 @@ def bounded(
             assert ends is not None
             series.append(_numbers(each, i, ends, open_rows[:, i]))
             lost += [each.variable] if series[-1].lower is None else []
-    names = ", ".join(schema.names[j] for j in np.flatnonzero(open_rows.any(0) & (levels > 0)))
+    opened = open_rows & (levels > 0)
+    names = ", ".join(schema.names[j] for j in np.flatnonzero(opened.any(0)))
     why = answer.why.model_copy(
         update={
-            "assumptions": (*_assumed(names, found, open_rows, levels), *answer.why.assumptions),
+            "assumptions": (
+                *assumed(names, sharp=bool(found.sharp[opened].all())),
+                *answer.why.assumptions,
+            ),
             "warnings": (*answer.why.warnings, *_lost(lost, names)),
         }
     )
@@ -92,11 +89,33 @@ def bounded(
     return answer.model_copy(update=update)
 
 
+def ends_of(
+    world: Otherwise,
+    rows: Float[np.ndarray, "members samples steps variables"],
+    out: Float[np.ndarray, "members samples two steps variables"],
+    values: Float[np.ndarray, "members samples rows variables"],
+    open_rows: Bool[np.ndarray, "rows variables"],
+    key: jax.Array,
+) -> tuple[LevelBounds, Envelope | None]:
+    """Bounds on the chances of open levels, and on open targets that are numbers, if any."""
+    model = world.fact.model
+    levels = np.array([v.levels for v in model.schema.variables])
+    drawn = (np.ptp(values, 1) > 1e-5 * model.scale).any(0) & ~open_rows
+    before = _whole(world.fact.before, model.scaled(world.fact.filled.values), model)
+    after = _whole(world.setup.window, model.scaled(values[:, 0]), model)
+    before = np.broadcast_to(before, after.shape).copy()
+    if world.fact.missing.any():
+        before[:, before.shape[1] - world.fact.made :] = rows[:, 0, : world.fact.made]
+    found = level_bounds(world, before, after, open_rows, drawn, levels)
+    if not any(not levels[t] and open_rows[:, t].any() for t in world.setup.targets):
+        return found, None
+    return found, envelope(world, rows, out[:, :, 0], values, open_rows, found, key)
+
+
 def _unbounded(answer: Answer, world: Otherwise, open_rows: np.ndarray) -> Answer:
     """No interval where a policy reacts to what cannot be known; the estimate is labelled."""
-    lost = dict.fromkeys(("lower", "upper", "half_lower", "half_upper"))
     series = tuple(
-        s.model_copy(update=lost) if open_rows[:, i].any() else _pinned(s)
+        s.model_copy(update=NO_ENDS) if open_rows[:, i].any() else _pinned(s)
         for s, i in zip(answer.series, world.setup.targets, strict=True)
     )
     names = ", ".join(
@@ -120,14 +139,14 @@ def _whole(window: np.ndarray, rows: np.ndarray, model) -> np.ndarray:
     return np.concatenate([older, rows], -2)
 
 
-def _assumed(names: str, found: LevelBounds, open_rows: np.ndarray, levels: np.ndarray):
-    opened = open_rows & (levels > 0)
-    sharp = "They are tight" if found.sharp[opened].all() else "They are valid, not always tight"
+def assumed(names: str, *, sharp: bool) -> tuple[str, str]:
+    """What estimate and bounds of open levels rest on, in words."""
+    sharpness = "They are tight" if sharp else "They are valid, not always tight"
     return (
         f"What {names} would have been cannot be known from what it was. The estimate assumes "
         "Gumbel-max mechanisms (Oberst & Sontag 2019).",
         f"The bounds on the chances of {names} hold for every model that is compatible with its "
-        f"mechanism (Lally et al. 2025). {sharp}.",
+        f"mechanism (Lally et al. 2025). {sharpness}.",
     )
 
 
@@ -172,8 +191,7 @@ def _levels(series: Series, column: int, found: LevelBounds, where: np.ndarray) 
 def _numbers(series: Series, column: int, ends: Envelope, where: np.ndarray) -> Series:
     low, high = ends.lower[:, column], ends.upper[:, column]
     if not np.isfinite([low[where], high[where]]).all():
-        ends_ = ("lower", "upper", "half_lower", "half_upper")
-        return series.model_copy(update=dict.fromkeys(ends_))
+        return series.model_copy(update=NO_ENDS)
     assert series.lower is not None
     assert series.upper is not None
     lower = np.where(where, np.minimum(low, series.lower), series.lower)

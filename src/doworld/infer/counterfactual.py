@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from doworld.infer.additive import Linear, linear_of
+from doworld.infer.belongs import check_logged, check_schema
 from doworld.infer.bounds import ambiguous, bounded
 from doworld.infer.compose import assemble, refusal, why_of
 from doworld.infer.engine import PATHS, Draws, key_of
@@ -47,11 +48,13 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
     targets = targets_of(model.schema, query.target)
     reach = Reach.of(model)
     past = query.episode
+    check_schema(model.schema, past)
     if isinstance(past, Population) or (model.schema.static and past.length > 1):
         from doworld.infer.population import population
 
         return population(model, query, targets, reach, seed=seed)
     fact = fact_of(model, past, targets, reach, seed=seed)
+    check_logged(model.schema, targets, fact.logged)
     worlds = [fact.otherwise(done, name) for name, done in query.worlds.items()]
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
@@ -72,8 +75,7 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
     for n, (each, own) in enumerate(zip(worlds, asked, strict=True), 1):
         values = each.values(rows, out[:, :, n], out[:, :, 0])
         answer = _answer(each, own, values)
-        levels = [i for i in stochastic(model) if model.schema.variables[i].levels]
-        vague = ambiguous(each.setup, each.reached, levels, _changed(each, out[:, :, [0, n]]))
+        vague = ambiguous(each.setup, each.reached, unsure(model), changed(each, out[:, :, [0, n]]))
         if vague[:, list(targets)].any():
             third = jax.random.fold_in(key, 3)
             answer = bounded(answer, each, rows, out[:, :, [0, n]], values, vague, third)
@@ -132,6 +134,7 @@ def _completed(fact: Fact, worlds: Sequence[Otherwise], samples: int, key) -> np
     noisy = [i for i in stochastic(fact.model) if i in relevant]
     reached = np.any([w.reached for w in worlds], 0)
     drawn = fact.missing[:, relevant].any() or reached[:, noisy].any()
+    drawn = drawn or (fact.censored & reached)[:, relevant].any()
     drawn = drawn or any(w.setup.done.chance for w in worlds)
     return complete(
         fact.model.dynamics,
@@ -147,6 +150,11 @@ def stochastic(model: WorldModel) -> list[int]:
     """Columns whose mechanism's noise is known only up to a posterior."""
     banks = [b for b in model.dynamics.banks if isinstance(b, StochasticBank)]
     return sorted({int(t) for b in banks for t in np.asarray(b.targets).reshape(-1)})
+
+
+def unsure(model: WorldModel) -> list[int]:
+    """Columns of levels whose noise is known only up to a posterior."""
+    return [i for i in stochastic(model) if model.schema.variables[i].levels]
 
 
 def _answer(world: Otherwise, query: Counterfactual, values: np.ndarray) -> Answer:
@@ -190,7 +198,7 @@ def _answer(world: Otherwise, query: Counterfactual, values: np.ndarray) -> Answ
     return assemble(setup, query, draws, found, ahead=ahead, why=why, narrowest=1.0)
 
 
-def _changed(world: Otherwise, out: np.ndarray) -> np.ndarray:
+def changed(world: Otherwise, out: np.ndarray) -> np.ndarray:
     """Rows 0…T in which the altered replay differs from the factual one in any draw."""
     fact = world.fact
     gap = np.abs(out[:, :, 1] - out[:, :, 0]).max((0, 1))[: fact.made] > 1e-5

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Schema
+from doworld.infer.censored import at_bound, note_of
 from doworld.infer.engine import LUCK
 from doworld.infer.history import Filled, fill, table
 from doworld.infer.interventions import check_order, idle
@@ -86,6 +87,13 @@ class Fact:
         out = np.zeros(self.rows.shape, bool)
         made = np.asarray(self.model.dynamics.order) >= 0
         out[: self.made] = self.filled.gap[self.first :] & made
+        return out
+
+    @cached_property
+    def censored(self) -> Bool[np.ndarray, "rows variables"]:
+        """Where a value stands at its bound, so that its noise is drawn from the tail beyond."""
+        out = at_bound(self.model, self.logged)
+        out[: self.first] = False
         return out
 
     @property
@@ -186,6 +194,7 @@ class Fact:
         if held:
             names = ", ".join(schema.names[i] for i in held)
             out.append(f"Missing in the episode and taken as the nearest known value: {names}.")
+        out += note_of(self.model, self.censored, relevant)
         acting = [i for i in relevant if schema.variables[i].role is Role.ACTION]
         if acting and schema.policy is not Policy.RANDOMISED and not schema.static:
             names = ", ".join(schema.names[i] for i in acting)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from doworld._core.errors import QueryError
 from doworld.data import Trajectories
 from doworld.infer.engine import key_of
-from doworld.infer.population import episodes_of
+from doworld.infer.episodes import episodes_of
 from doworld.infer.reach import Reach
 from doworld.infer.replay import replay
 from doworld.infer.setup import targets_of

@@ -8,7 +8,9 @@ from jaxtyping import Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Episode, Trajectories
-from doworld.infer.population import altered, episodes_of
+from doworld.infer.belongs import check_schema
+from doworld.infer.episodes import episodes_of
+from doworld.infer.population import altered
 from doworld.infer.reach import Reach
 from doworld.infer.setup import targets_of
 from doworld.model.world import WorldModel
@@ -37,6 +39,7 @@ def units(
     """
     targets, reach = targets_of(model.schema, target), Reach.of(model)
     known = isinstance(episodes, Trajectories | Episode)
+    check_schema(model.schema, episodes)
     given = episodes_of(model, episodes if known else past(episodes), targets, reach)
     done = arrays(model.schema, interventions, given.count)
     if done.policies:
