@@ -71,11 +71,11 @@ class Linear:
 
     def _moved(self, done: Done, targets: Sequence[int]) -> list[int]:
         """Columns on a way from what is done to a target, causes first."""
-        near = self.reach.delay < np.inf
-        touched = done.touched[0]
-        below = near[touched].any(0)
-        above = near[:, list(targets)].any(1)
-        return [i for i in self.order if below[i] and above[i]]
+        near = np.isfinite(self.reach.delay)
+        below = np.flatnonzero(near[done.touched[0]].any(0))
+        above = np.flatnonzero(near[:, list(targets)].any(1))
+        way = np.intersect1d(below, above)
+        return [i for i in self.order if i in way]
 
     def replay(
         self, done: Done, targets: Sequence[int], values: Float[np.ndarray, "units variables"]

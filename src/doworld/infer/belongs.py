@@ -11,6 +11,9 @@ from doworld.data import Schema
 
 __all__ = ["check_logged", "check_schema"]
 
+UNSAID = "steps"
+"""The time unit of a log that names none; its step cannot be compared with one that has a unit."""
+
 
 def check_schema(schema: Schema, given: Any) -> None:
     """Raises ``QueryError`` for an episode whose time step or units are not the model's.
@@ -22,12 +25,15 @@ def check_schema(schema: Schema, given: Any) -> None:
     other: Schema | None = getattr(source, "schema", None)
     if other is None or other is schema:
         return
-    if not math.isclose(other.step, schema.step, rel_tol=1e-2):
+    unsaid = other.time_unit != schema.time_unit and UNSAID in (other.time_unit, schema.time_unit)
+    if schema.static != other.static or not (
+        unsaid or math.isclose(other.step, schema.step, rel_tol=1e-2)
+    ):
         raise QueryError(
             f"the episode has {_step(other)} and the model {_step(schema)}. "
             "Resample the log to the model's step, or learn a model from this log."
         )
-    if not schema.static and other.time_unit != schema.time_unit:
+    if not (schema.static or unsaid) and other.time_unit != schema.time_unit:
         raise QueryError(
             f"the episode's time is in {other.time_unit} and the model's in {schema.time_unit}. "
             "Convert the log's time, or learn a model from this log."

@@ -36,6 +36,8 @@ def ambiguous(
     acts, cut = setup.reach.acts, setup.done.held
     level = np.isin(np.arange(reached.shape[1]), levels)
     out = np.zeros_like(reached)
+    if not reached[:, level].any():
+        return out
     for t in range(len(out)):
         for _ in range(setup.model.dynamics.levels):
             for k in range(min(acts.shape[2], t + 1)):

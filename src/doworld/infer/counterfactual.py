@@ -134,6 +134,7 @@ def _completed(fact: Fact, worlds: Sequence[Otherwise], samples: int, key) -> np
     noisy = [i for i in stochastic(fact.model) if i in relevant]
     reached = np.any([w.reached for w in worlds], 0)
     drawn = fact.missing[:, relevant].any() or reached[:, noisy].any()
+    drawn = drawn or (fact.censored & reached)[:, relevant].any()
     drawn = drawn or any(w.setup.done.chance for w in worlds)
     return complete(
         fact.model.dynamics,

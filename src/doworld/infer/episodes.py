@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Episode, Trajectories
+from doworld.infer.censored import at_bound
 from doworld.infer.history import fill, table
 from doworld.infer.reach import Reach
 from doworld.model.dynamics import World
@@ -58,6 +59,13 @@ class Episodes:
     def inside(self) -> Bool[np.ndarray, "units rows"]:
         """Which rows an episode has."""
         return np.arange(self.count) < self.lengths[:, None]
+
+    @cached_property
+    def censored(self) -> Bool[np.ndarray, "units rows variables"]:
+        """Where a value stands at its bound, so that its noise is drawn from the tail beyond."""
+        out = at_bound(self.model, self.logged)
+        out[:, : self.first] = False
+        return out
 
     @cached_property
     def size(self) -> int:

@@ -10,6 +10,8 @@ from jaxtyping import Array, Bool, Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Schema
+from doworld.infer.censored import at_bound, note_of
+from doworld.infer.effective import effective, words_of
 from doworld.infer.engine import LUCK
 from doworld.infer.history import Filled, fill, table
 from doworld.infer.interventions import check_order, idle
@@ -88,6 +90,22 @@ class Fact:
         out[: self.made] = self.filled.gap[self.first :] & made
         return out
 
+    @cached_property
+    def censored(self) -> Bool[np.ndarray, "rows variables"]:
+        """Where a value stands at its bound, so that its noise is drawn from the tail beyond."""
+        out = at_bound(self.model, self.logged)
+        out[: self.first] = False
+        return out
+
+    @cached_property
+    def effective(self) -> tuple[list[str], list[str]]:
+        """(assumptions, warnings) on how many draws the noise of a row rests on."""
+        found = effective(
+            self.model, self.model.scaled(self.before)[None], self.rows[None], seed=self.seed
+        )
+        relevant = self.reach.ancestors(list(self.targets))
+        return words_of(self.model, None if found is None else found[: self.made], relevant)
+
     @property
     def complete(self) -> bool:
         """Whether nothing is missing that a target rests on."""
@@ -127,7 +145,10 @@ class Fact:
             evidence=np.zeros(len(schema), bool),
             trust=np.ones(len(schema)),
             assumptions=(*self.notes, *_drawn(schema, done)),
-            warnings=tuple(idle(schema, interventions, self.logged, reach, self.targets)),
+            warnings=(
+                *idle(schema, interventions, self.logged, reach, self.targets),
+                *self.effective[1],
+            ),
         )
         return Otherwise(self, name, tuple(interventions), setup, self.reached(done, reach))
 
@@ -186,6 +207,8 @@ class Fact:
         if held:
             names = ", ".join(schema.names[i] for i in held)
             out.append(f"Missing in the episode and taken as the nearest known value: {names}.")
+        out += self.effective[0]
+        out += note_of(self.model, self.censored, relevant)
         acting = [i for i in relevant if schema.variables[i].role is Role.ACTION]
         if acting and schema.policy is not Policy.RANDOMISED and not schema.static:
             names = ", ".join(schema.names[i] for i in acting)

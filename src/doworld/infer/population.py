@@ -10,6 +10,7 @@ from doworld._core.errors import QueryError
 from doworld.data import Kind, Role
 from doworld.infer.additive import Linear, linear_of
 from doworld.infer.belongs import check_logged
+from doworld.infer.censored import note_of
 from doworld.infer.compose import why_of
 from doworld.infer.engine import Draws, key_of
 from doworld.infer.episodes import Episodes, episodes_of
@@ -64,7 +65,9 @@ def population(
     looked = _looked(episodes, every[0], seed)
     names = [model.schema.names[t] for t in targets]
     asked = singles(query)
-    drawn = bool(set(stochastic(model)) & set(reach.ancestors(list(targets))))
+    relevant = reach.ancestors(list(targets))
+    drawn = not set(stochastic(model)).isdisjoint(relevant)
+    drawn = drawn or bool(episodes.censored[..., relevant].any())
     found_open = opened(episodes, list(query.worlds.values()), moved, unsure(model), seed)
     series = [
         widened(_series(episodes, values, query, drawn=drawn), own)
@@ -239,6 +242,7 @@ def _notes(episodes: Episodes) -> list[str]:
             f"{holes:,} episodes have missing values, taken as the nearest known ones of the "
             "episode or as typical; their noise is that of the filled rows."
         )
+    out += note_of(episodes.model, episodes.censored, relevant)
     if len(set(episodes.lengths.tolist())) > 1:
         out.append("Episodes differ in length: a row's mean is over those that have it.")
     return out

@@ -81,8 +81,8 @@ def opened(
     means of their bounds.
     """
     model, targets = episodes.model, list(episodes.targets)
-    above = (episodes.reach.delay[:, targets] < np.inf).any(1)
-    between = [i for i in levels if above[i] or i in targets]
+    above = episodes.reach.ancestors(targets)
+    between = [i for i in levels if i in above]
     touched = sorted({model.schema.position(d.variable) for done in worlds for d in done})
     if not np.isfinite(episodes.reach.delay[np.ix_(touched, between)]).any():
         return [None] * len(worlds)

@@ -17,3 +17,4 @@ from doworld.mechanisms.linear import LinearBank as LinearBank
 from doworld.mechanisms.monolith import MonolithBank as MonolithBank
 from doworld.mechanisms.neural import NeuralBank as NeuralBank
 from doworld.mechanisms.polynomial import PolynomialBank as PolynomialBank
+from doworld.mechanisms.weighted import WeightedBank as WeightedBank

@@ -69,6 +69,27 @@ class InvertibleBank(AbstractBank):
     ) -> Float[Array, "n w"]:
         """The noise that produced ``value``."""
 
+    def beyond(
+        self,
+        noise: Float[Array, "*rows n w"],
+        side: Float[Array, "*rows n"],
+        key: PRNGKeyArray,
+    ) -> Float[Array, "*rows n w"]:
+        """A draw of the noise where all that is known is that it lies beyond ``noise``.
+
+        Where ``side`` is −1, e ~ p(e | e ≤ noise); where 1, e ~ p(e | e ≥ noise); where 0 it is
+        ``noise`` itself. By the inverse of the distribution function: Φ(e) = u·Φ(noise), u uniform
+        on (0, 1). Holds for values that rise with standard normal noise; a family with another
+        noise overrides it.
+        """
+        # the upper tail is mirrored into the lower one, where Φ keeps its relative precision
+        sign = jnp.where(side > 0, -1.0, 1.0)[..., None]
+        edge = sign * noise
+        share = jax.random.uniform(key, noise.shape, minval=1e-6, maxval=1.0)
+        drawn = jax.scipy.special.ndtri(share * jax.scipy.special.ndtr(edge))
+        drawn = jnp.where(jnp.isfinite(drawn), jnp.minimum(drawn, edge), edge)
+        return jnp.where(side[..., None] == 0, noise, sign * drawn)
+
 
 class StochasticBank(AbstractBank):
     """A family whose noise is only known up to a posterior: many noises produce one value."""

@@ -11,6 +11,7 @@ form; MacKay 1992 for the evidence).
 """
 
 from dataclasses import dataclass, replace
+from weakref import WeakKeyDictionary
 
 import equinox as eqx
 import jax
@@ -175,10 +176,20 @@ def _frequencies(inputs: int, used, rng) -> Float[np.ndarray, "inputs waves"]:
 def doubtful(model: WorldModel) -> WorldModel:
     """The model in which every member stands ``COPIES`` times, each with a draw of its doubt.
 
-    A model without doubt, from few rows, comes back as it is.
+    A model without doubt, from few rows, comes back as it is. Made once a model, so that what is
+    known of the copies is known to the next question too.
     """
     if not any(d is not None for d in model.doubt):
         return model
+    if model not in _KNOWN:
+        _KNOWN[model] = _copied(model)
+    return _KNOWN[model]
+
+
+_KNOWN: WeakKeyDictionary[WorldModel, WorldModel] = WeakKeyDictionary()
+
+
+def _copied(model: WorldModel) -> WorldModel:
     banks = tuple(
         _wrapped(bank, doubt) for bank, doubt in zip(model.dynamics.banks, model.doubt, strict=True)
     )

@@ -9,10 +9,13 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from doworld.mechanisms import AbstractBank, Coding, InvertibleBank, StochasticBank
 from doworld.query.policy_arrays import PolicyArrays, decide
 
-__all__ = ["Dynamics", "Followed", "Noise", "World", "abduct", "rollout"]
+__all__ = ["AT_BOUND", "Dynamics", "Followed", "Noise", "World", "abduct", "histories", "rollout"]
 
 Noise = tuple[Float[Array, "..."], ...]
 """One array of shape (…, n, w) per bank."""
+
+AT_BOUND = 1e-5
+"""Standard deviations within which a value counts as standing at its bound."""
 
 
 class Dynamics(eqx.Module):
@@ -225,6 +228,20 @@ def rollout(
     return jax.lax.scan(step, window, (done, noise, choice))[1]
 
 
+def histories(
+    dynamics: Dynamics,
+    window: Float[Array, "lags variables"],
+    rows: Float[Array, "steps variables"],
+) -> tuple[Float[Array, "steps flat"], Float[Array, "steps variables"]]:
+    """What mechanisms read in every row, as features, and the row before each."""
+    steps, lags = rows.shape[0], window.shape[0]
+    past = jnp.concatenate([window[::-1], rows])
+    index = lags + jnp.arange(steps)[:, None] - jnp.arange(lags + 1)[None, :]
+    features = dynamics.coding.encode(past[index]).reshape(steps, -1)
+    before = past[index[:, 1]] if lags else jnp.zeros_like(rows)
+    return features, before
+
+
 def abduct(
     dynamics: Dynamics,
     banks: tuple[AbstractBank, ...],
@@ -234,20 +251,22 @@ def abduct(
 ) -> Noise:
     """The noise that produced the logged ``rows`` 1…T, under one member.
 
-    Exact for invertible families, a posterior draw for stochastic ones. The history of row t is
-    rows t−1, t−2, …, the newest first.
+    Exact for invertible families, a posterior draw for stochastic ones. A value at a bound that
+    mechanisms are clipped to only says that the noise lies beyond: it is drawn from that tail. The
+    history of row t is rows t−1, t−2, …, the newest first.
     """
-    steps, lags = rows.shape[0], window.shape[0]
-    past = jnp.concatenate([window[::-1], rows])
-    index = lags + jnp.arange(steps)[:, None] - jnp.arange(lags + 1)[None, :]
-    features = dynamics.coding.encode(past[index]).reshape(steps, -1)
-    before = past[index[:, 1]] if lags else jnp.zeros_like(rows)
+    steps = rows.shape[0]
+    features, before = histories(dynamics, window, rows)
     noise = []
     for number, bank in enumerate(banks):
         inputs = jax.vmap(bank.inputs)(features)
         previous, value = before[:, bank.targets], rows[:, bank.targets]
         if isinstance(bank, InvertibleBank):
-            noise.append(jax.vmap(bank.abduct)(inputs, previous, value))
+            exact = jax.vmap(bank.abduct)(inputs, previous, value)
+            low = value <= dynamics.lower[bank.targets] + AT_BOUND
+            high = value >= dynamics.upper[bank.targets] - AT_BOUND
+            side = jnp.where(low, -1.0, jnp.where(high, 1.0, 0.0))
+            noise.append(bank.beyond(exact, side, jax.random.fold_in(key, number)))
         elif isinstance(bank, StochasticBank):
             keys = jax.random.split(jax.random.fold_in(key, number), steps)
             noise.append(jax.vmap(bank.posterior)(inputs, previous, value, keys))

@@ -1,5 +1,7 @@
 """Effects by any formula of identification, and bounds where there is none, on known worlds."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +14,7 @@ from doworld.infer.effect import effect_of
 from doworld.query import Effect, Status
 from doworld.worlds.latent import LatentWorld, random_mixed_graph
 
+ASK_A = Effect(treatment="a", outcome="y")
 NAPKIN = MixedGraph.of("w -> r -> x -> y", "w <-> x", "w <-> y")
 
 
@@ -158,3 +161,50 @@ def test_more_levels_than_two_are_bounded_too():
     assert answer.status is Status.BOUNDED
     low, high = answer.interval["y"]
     assert low[0] <= done(world, "x", "y", high=2) <= high[0]
+
+
+def over_time(size=6000):
+    """u(t) moves a(t) and y(t + 2); a(t) → m(t + 1) → y(t + 2), all of two levels."""
+    rng = np.random.default_rng(5)
+    u = rng.integers(0, 2, size)
+    a = rng.random(size) < 0.2 + 0.6 * u
+    m, y = np.zeros(size, bool), np.zeros(size, bool)
+    m[1:] = rng.random(size - 1) < 0.2 + 0.6 * a[:-1]
+    y[2:] = rng.random(size - 2) < 0.1 + 0.5 * m[1:-1] + 0.3 * u[:-2]
+    frame = pl.DataFrame({"t": np.arange(float(size)), "a": a, "m": m, "y": y})
+    log = dw.Trajectories.from_frame(frame, state=["a", "m", "y"], time="t")
+    links = [dw.Edge("a", "m", 1), dw.Edge("m", "y", 1), dw.Edge("a", "y", 2, dw.Mark.BIDIRECTED)]
+    return log, dw.CausalGraph(("a", "m", "y"), tuple(links), max_lag=2)
+
+
+def test_a_formula_over_time_counts_rows_that_follow_one_another():
+    log, graph = over_time()
+    ask = Effect(treatment="a", outcome="y", lag=2, level=0.99)
+    short = effect_of(log, graph, ask)
+    arms = effect_of(log, graph, ask.model_copy(update={"estimand": "dose"}))
+    for answer in (short, arms):
+        assert answer.status is Status.IDENTIFIED
+        assert "front-door" in answer.why.adjustment
+    low, high = short.interval["y"]
+    assert low[0] <= 0.3 <= high[0]
+    low, high = arms.interval["y"]
+    assert low[0] <= 0.35 <= high[0]
+    assert low[1] <= 0.65 <= high[1]
+
+
+def test_a_number_with_known_ends_is_bounded_by_them():
+    rng = np.random.default_rng(6)
+    u = rng.random(3000)
+    a = rng.random(3000) < u
+    y = 0.4 * a + 0.5 * u + 0.1 * rng.random(3000)
+    schema = dw.Schema((dw.Variable("a", kind=dw.Kind.BINARY), dw.Variable("y", bounds=(0, 1))))
+    frame = pl.DataFrame({"a": a.astype(float), "y": y})
+    known = dw.Trajectories.from_frame(frame, state=["a", "y"])
+    log = replace(known, schema=replace(known.schema, variables=schema.variables))
+    answer = effect_of(log, graph_of(MixedGraph.of("a -> y", "a <-> y")), ASK_A)
+    assert answer.status is Status.BOUNDED
+    low, high = answer.interval["y"]
+    assert low[0] <= 0.4 <= high[0]
+    assert 0.9 < high[0] - low[0] < 1.2
+    free = effect_of(known, graph_of(MixedGraph.of("a -> y", "a <-> y")), ASK_A)
+    assert free.status is Status.NOT_IDENTIFIED

@@ -11,6 +11,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from doworld._core.errors import QueryError
 from doworld.data import Role
+from doworld.infer.censored import at_bound
 from doworld.infer.engine import settled
 from doworld.infer.history import fill, table
 from doworld.infer.reach import Reach
@@ -175,11 +176,14 @@ class Episode:
         return sorted({int(t) for b in banks for t in np.asarray(b.targets).reshape(-1)})
 
     def posterior(self, causes: list[int], targets: list[int]) -> bool:
-        """Whether draws differ: a level lies between causes and targets, or a value is missing."""
+        """Whether draws differ: by a level on the way, or a value that is missing or at a bound."""
         relevant = self.reach.ancestors(targets)
         moved = np.asarray(np.isfinite(self.reach.delay[causes]).any(0))
         levels = [i for i in self.stochastic if i in relevant and moved[i]]
-        return bool(levels) or bool(self.missing[:, relevant].any())
+        drawn = (
+            self.missing[:, relevant].any() or at_bound(self.model, self.logged)[1:, relevant].any()
+        )
+        return bool(levels) or bool(drawn)
 
     def completed(self, samples: int, key: PRNGKeyArray) -> np.ndarray:
         """The logged rows by member and sample, missing values drawn."""

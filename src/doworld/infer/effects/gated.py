@@ -129,7 +129,15 @@ def _gated(
         return mediated(paths, after)
     if isinstance(verdict, Bounded):
         verdict = replace(verdict, program=replace(verdict.program, estimand=query.estimand))
-    found = route(verdict, paths)
+    found = route(verdict, paths, schema)
+    ends = schema[query.outcome].bounds
+    if (
+        found.kind == "refused"
+        and barred is False
+        and question.discrete
+        and np.isfinite(ends).all()
+    ):
+        return replace(found, kind="bounded", words="Bounded by what the outcome can be at all.")
     if found.kind == "refused":
         late = "No overlap: " if getattr(verdict, "cause", None) is Cause.DETERMINED else ""
         raise UnanswerableError(late + found.reason, found.fix)

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Literal
 
 from doworld._core.errors import QueryError
+from doworld.data import Schema
 from doworld.graph.separation import Node
 from doworld.identify.instruments import instruments
 from doworld.identify.verdict import Bounded, Estimand, Identified, NotIdentified, Program, Verdict
@@ -58,13 +59,13 @@ def named(nodes: Iterable[Node]) -> str:
     return ", ".join(n if not k else f"{n}(t{-k:+d})" for n, k in nodes) or "nothing"
 
 
-def route(verdict: Verdict, paths: Paths) -> Route:
+def route(verdict: Verdict, paths: Paths, schema: Schema) -> Route:
     """What the gate's verdict lets be computed."""
     match verdict:
         case Identified():
             return _identified(verdict, paths)
         case Bounded():
-            return _bounded(verdict, paths)
+            return _bounded(verdict, paths, schema)
         case NotIdentified():
             return _instrument(verdict, paths) or _refused(verdict)
 
@@ -142,10 +143,12 @@ def _front_door(found: Estimand, paths: Paths) -> Route | None:
     return None
 
 
-def _bounded(verdict: Bounded, paths: Paths) -> Route:
+def _bounded(verdict: Bounded, paths: Paths, schema: Schema) -> Route:
     """A bound; the instrument where only a number that was not cut into levels is one."""
-    numbers = None if verdict.program.instruments else _instrument(verdict, paths)
-    return numbers or Route(
+    found = _instrument(verdict, paths)
+    if found is not None and not any(schema[n].levels for n, _ in found.instrument):
+        return found
+    return Route(
         "bounded",
         program=verdict.program,
         words="Bounded by what every world with this graph and these rows allows.",

@@ -10,7 +10,7 @@ from doworld.data import Kind, Schema, Trajectories
 from doworld.graph.separation import Node
 from doworld.infer.effects.route import named
 
-__all__ = ["Sample", "column", "gather"]
+__all__ = ["Sample", "column", "gather", "units_of"]
 
 FEWEST_UNITS = 30
 """Episodes below which the rows of one episode are split into blocks, for intervals."""
@@ -99,7 +99,7 @@ def gather(
         node += [number] * len(words)
     covariates = np.column_stack(parts) if parts else np.zeros((len(at), 0))
     return Sample(
-        a[at], y[at], covariates, tuple(labels), tuple(node), _units(log, at), at,
+        a[at], y[at], covariates, tuple(labels), tuple(node), units_of(log, at), at,
         dropped=possible - len(at),
     )  # fmt: skip
 
@@ -128,7 +128,7 @@ def _coded(schema: Schema, name: str, back: int, values: np.ndarray) -> tuple[np
     return np.column_stack(columns), labels
 
 
-def _units(log: Trajectories, at: np.ndarray) -> np.ndarray:
+def units_of(log: Trajectories, at: np.ndarray) -> np.ndarray:
     """Episodes; blocks of consecutive rows where episodes are few; rows of a static table."""
     if log.schema.static:
         return np.arange(len(at))

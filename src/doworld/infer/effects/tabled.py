@@ -11,7 +11,7 @@ from doworld.identify.estimand import Expression, Mean, Probability
 from doworld.identify.verdict import Estimand
 from doworld.infer.effects.asked import UnanswerableError
 from doworld.infer.effects.case import Case, Found
-from doworld.infer.effects.sample import column
+from doworld.infer.effects.sample import column, units_of
 from doworld.infer.estimand import Table, evaluate
 from doworld.query.effect_details import Estimated
 from doworld.query.goal import Band
@@ -124,7 +124,7 @@ def by_formula(case: Case) -> Found:
         )
     means = _means(case, found, rows, x, y, given)
     point = means(rows.table())
-    unit = case.log.episode_of_row[rows.at] if not static else np.arange(len(rows.at))
+    unit = units_of(case.log, rows.at)
     return _found(case, found, rows, point, _resampled(rows, unit, means, case.seed))
 
 
