@@ -8,8 +8,7 @@ import pytest
 import doworld as dw
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.data import Kind, Role, Variable
-from doworld.infer.blame import alternatives
-from doworld.infer.blame import blame
+from doworld.infer.blame import alternatives, blame
 from doworld.query import Answer, Blame, Feedback, Goal
 from worlds_by_hand import heater, linear_world, machine
 

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
-import numpy as np
 
 from doworld.data import Role
 from doworld.infer.blame.alternatives import Episode
