@@ -37,7 +37,7 @@ MEAN_LOG_CHI = -1.2704
 
 
 @dataclass(frozen=True, eq=False)
-class _Waves:
+class Waves:
     """Waves at every row, with the singular values and right vectors of their table."""
 
     table: Float[np.ndarray, "rows waves"]
@@ -61,7 +61,7 @@ class _Regression:
     chance: Float[np.ndarray, " ratios"]
 
     @classmethod
-    def of(cls, waves: "_Waves", y: Float[np.ndarray, " rows"]):
+    def of(cls, waves: "Waves", y: Float[np.ndarray, " rows"]):
         size, right = waves.size, waves.right
         # Φ = U diag(size) right; what has no size has no projection either
         projected = right @ (waves.table.T @ y) / np.maximum(size, 1e-6 * size.max() + 1e-12)
@@ -116,7 +116,7 @@ def _of_bank(bank, features, before, values, observed, rng) -> Doubt:
     shape = (members, COPIES, n, WAVES)
     location, log_scale = np.zeros(shape), np.zeros(shape)
     shift, spread = np.zeros((members, n, k)), np.zeros((members, n, k))
-    known: dict[tuple[int, bytes], _Waves] = {}  # members of one graph read the same parents
+    known: dict[tuple[int, bytes], Waves] = {}  # members of one graph read the same parents
     for m in range(members):
         own = jax.tree.map(lambda leaf, m=m: leaf[m], bank)
         inputs, middle, width = (np.asarray(a, np.float64) for a in _read(own, features, before))
@@ -132,7 +132,7 @@ def _of_bank(bank, features, before, values, observed, rng) -> Doubt:
             mark = (j, np.asarray(own.columns)[j].tobytes() + np.asarray(own.mask)[j].tobytes())
             if mark not in known:
                 wave = np.sqrt(2 / WAVES) * np.cos(x @ frequency[j] + phase[j])
-                known[mark] = _Waves.of(wave - wave.mean(0))
+                known[mark] = Waves.of(wave - wave.mean(0))
             left = values[seen, target] - middle[seen, j]
             drawn = _draws(known[mark], left, width[seen, j], rng)
             location[m, :, j], log_scale[m, :, j] = drawn
@@ -158,7 +158,7 @@ def _read(bank, features, before):
     return inputs, middle, 0.5 * (wide + thin)
 
 
-def _draws(waves: _Waves, left, width, rng) -> tuple[np.ndarray, np.ndarray]:
+def _draws(waves: Waves, left, width, rng) -> tuple[np.ndarray, np.ndarray]:
     """(location, log_scale) weights of every copy."""
     left = left - left.mean()
     first = _Regression.of(waves, left)
@@ -172,7 +172,7 @@ def _draws(waves: _Waves, left, width, rng) -> tuple[np.ndarray, np.ndarray]:
     scale = _Regression.of(waves, size - size.mean())
     gamma = np.clip(0.5 * waves.table @ scale.mean(), -2.0, 2.0)
     weight = np.exp(-gamma)
-    place = _Regression.of(_Waves.of(waves.table * weight[:, None]), left * weight)
+    place = _Regression.of(Waves.of(waves.table * weight[:, None]), left * weight)
     return (
         np.stack([place.draw(rng) for _ in range(COPIES)]),
         np.stack([0.5 * scale.draw(rng) for _ in range(COPIES)]),
@@ -216,26 +216,30 @@ def _copied(model: WorldModel) -> WorldModel:
 
 
 def _wrapped(bank, doubt: Doubt | None):
-    inner = jax.tree.map(lambda leaf: jnp.repeat(leaf, COPIES, 0), bank)
     if doubt is None:
-        return inner
-    members = bank.targets.shape[0]
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf, COPIES, 0), bank)
+    every = [
+        _one(jax.tree.map(lambda leaf, m=m: leaf[m], bank), doubt, m, copy)
+        for m in range(bank.targets.shape[0])
+        for copy in range(COPIES)
+    ]
+    return jax.tree.map(lambda *own: jnp.stack(own), *every)
 
-    def leaf(array: np.ndarray, *, own: bool):
-        each = array.reshape(members * COPIES, *array.shape[2:]) if own else array
-        return jnp.asarray(each, jnp.float32)
 
-    many = (members * COPIES, 1, 1)
+def _one(inner: InvertibleBank, doubt: Doubt, member: int, copy: int) -> DoubtBank:
+    leaves = {
+        "shift": doubt.shift[member],
+        "spread": doubt.spread[member],
+        "frequency": doubt.frequency,
+        "phase": doubt.phase,
+        "location": doubt.location[member, copy],
+        "log_scale": doubt.log_scale[member, copy],
+    }
     return DoubtBank(
         targets=inner.targets,
         columns=inner.columns,
         mask=inner.mask,
         residual=inner.residual,
         inner=inner,
-        shift=jnp.repeat(leaf(doubt.shift, own=False), COPIES, 0),
-        spread=jnp.repeat(leaf(doubt.spread, own=False), COPIES, 0),
-        frequency=jnp.tile(leaf(doubt.frequency, own=False), (*many, 1)),
-        phase=jnp.tile(leaf(doubt.phase, own=False), many),
-        location=leaf(doubt.location, own=True),
-        log_scale=leaf(doubt.log_scale, own=True),
+        **{name: jnp.asarray(leaf, jnp.float32) for name, leaf in leaves.items()},
     )
