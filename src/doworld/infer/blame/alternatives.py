@@ -11,11 +11,11 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from doworld._core.errors import QueryError
 from doworld.data import Role
-from doworld.infer.censored import at_bound
+from doworld.infer.counterfactual.censored import at_bound
+from doworld.infer.counterfactual.replay import complete
 from doworld.infer.engine import settled
 from doworld.infer.history import fill, table
 from doworld.infer.reach import Reach
-from doworld.infer.replay import complete
 from doworld.mechanisms import StochasticBank
 from doworld.model.dynamics import Dynamics, World, abduct, rollout
 from doworld.model.simulate import bucket
