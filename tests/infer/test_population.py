@@ -126,8 +126,7 @@ def test_units_are_the_numbers_of_an_answer(table):
 
 
 def test_the_linear_short_cut_says_what_the_replay_says(table, monkeypatch):
-    module = importlib.import_module("doworld.infer.counterfactual")
-
+    module = importlib.import_module("doworld.infer.counterfactual.single")
     fact = {"Z": 1.0, "X": 2.3, "Y": 7.5, "S": 0.0}
     done = [Shift("Z", 0.5), Set("X", 1.0)]
     asked = Counterfactual(episode=fact, interventions=done)
