@@ -9,10 +9,10 @@ import numpy as np
 import doworld as dw
 from _table import Row, interval
 from doworld.data.gymnasium import collect
+from doworld.infer.counterfactual.fact import fact_of
+from doworld.infer.counterfactual.replay import replay, stacked
 from doworld.infer.engine import key_of
-from doworld.infer.fact import fact_of
 from doworld.infer.reach import Reach
-from doworld.infer.replay import replay, stacked
 from doworld.infer.setup import targets_of
 from doworld.model.monolith import fit_monolith
 from doworld.worlds import cartpole

@@ -103,22 +103,35 @@ def _cases(setting: Setting, gravity: float, count: int, seed: int) -> Cases:
 
 
 def _asked(
-    model: dw.WorldModel, setting: Setting, cases: Cases, *, gravity: float, logged: float
+    model: dw.WorldModel,
+    setting: Setting,
+    cases: Cases,
+    *,
+    gravity: float,
+    logged: float,
+    imagined: bool = False,
 ) -> tuple[np.ndarray, dw.Answer]:
-    """Forecasts under do(gravity) from worlds whose gravity was ``logged``, and the last answer."""
+    """Forecasts with another gravity from worlds where it was ``logged``, and the last answer.
+
+    ``imagined`` asks ``Imagine``, which gives no number where a network would be asked outside its
+    data; else ``Do``, which the monolithic network answers too.
+    """
     out, answer = [], None
     for start, actions in zip(cases.starts, cases.actions, strict=True):
         given = {**dict(zip(setting.state, start.tolist(), strict=True)), setting.gravity: logged}
         planned = {"action": tuple(actions.tolist())}
-        done = () if gravity == logged else (dw.Set(setting.gravity, gravity),)
-        query = dw.Do(
-            given=given,
-            planned=planned,
-            interventions=done,
-            horizon=STEPS,
-            target=list(setting.state),
-            samples=SAMPLES,
-        )
+        common = {
+            "given": given,
+            "planned": planned,
+            "horizon": STEPS,
+            "target": list(setting.state),
+            "samples": SAMPLES,
+        }
+        if imagined:
+            query = dw.Imagine(rules=[dw.Swap(context=setting.gravity, value=gravity)], **common)
+        else:
+            done = () if gravity == logged else (dw.Set(setting.gravity, gravity),)
+            query = dw.Do(interventions=done, **common)
         answer = dw.ask(model, query, seed=0)
         columns = []
         for name in setting.state:
@@ -184,7 +197,7 @@ def _one(setting: Setting, seed: int, count: int) -> dict[str, list]:
     for gravity in ASKED:
         cases = _cases(setting, gravity, count, seed)
         ask = {"gravity": gravity, "logged": USUAL}
-        ours, answer = _asked(model, setting, cases, **ask)
+        ours, answer = _asked(model, setting, cases, imagined=True, **ask)
         theirs, _ = _asked(monolith, setting, cases, **ask)
         still = np.repeat(cases.starts[:, None], STEPS, 1)
         straight = _linear(model, setting, cases, gravity)

@@ -9,7 +9,7 @@ import polars as pl
 import doworld as dw
 from _beside import ask, table_text
 from _table import Row
-from doworld.infer.units import units
+from doworld.infer.counterfactual.units import units
 from doworld.model.learn import Settings
 
 NODES, ROWS, DEGREE = 30, 2000, 4

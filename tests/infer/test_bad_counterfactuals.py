@@ -8,7 +8,7 @@ import pytest
 import worlds_by_hand as by_hand
 from doworld._core.errors import QueryError, SchemaError, UnknownNameError
 from doworld.infer import counterfactual
-from doworld.infer.units import units
+from doworld.infer.counterfactual.units import units
 from doworld.query import Counterfactual, Set, Shift
 
 ROWS = (12, 9)

@@ -22,7 +22,7 @@ def chances(mode, switch):
 
 
 def by_inverse(row, draws=20_000):
-    """P(mode off no more at the end, heat ≥ 1.5 at the end) had the switch been on at ``row``.
+    """P(heat ≥ 1.5 at the end) had the switch been on at ``row``.
 
     The coupling is the inverse distribution function: mode = F⁻¹(u | causes), one u a row.
     """
@@ -39,7 +39,7 @@ def by_inverse(row, draws=20_000):
         noise = heat[t + 1] - 0.5 * heat[t] - modes[t]
         temperature = 0.5 * temperature + own + noise
         own = np.minimum((u[:, None] > table[own]).sum(1), 2)
-    return (own > 0).mean(), (temperature >= 1.5).mean()
+    return (temperature >= 1.5).mean()
 
 
 @pytest.mark.parametrize("goal", ["mode", "heat"])
@@ -50,7 +50,7 @@ def test_the_truth_of_another_coupling_lies_inside(goal):
     lower, upper = out.interval["success"]
     assert not np.allclose(lower, upper)
     for row in range(4):
-        truth = fast(row) if goal == "mode" else by_inverse(row)[1]
+        truth = fast(row) if goal == "mode" else by_inverse(row)
         assert lower[row] - 0.02 <= truth <= upper[row] + 0.02
         assert lower[row] - 0.15 <= out.estimate["success"][row] <= upper[row] + 0.15
     assert "by the estimate" in out.details.text
@@ -105,11 +105,12 @@ def integrator():
 
 
 def test_later_actions_follow_their_policy_after_the_change():
-    """x(t + 1) = x + a, a = −½ x after the change: x(4) = (t + a') · 2⁻⁽³⁻ᵗ⁾, in closed form."""
+    """x(t + 1) = x + a, a = −½ x after the change: x(4) = t · 2⁻⁽³⁻ᵗ⁾, in closed form."""
     model, seen = integrator(), {}
 
     def success(ep):
-        seen[tuple(np.round(ep["a"], 4))] = float(ep["x"][-1])
+        path = tuple(np.round(np.asarray(ep["a"]), 4) + 0.0)
+        seen.setdefault(path, float(ep["x"][-1]))  # futures of fresh noise come later
         return bool(ep["x"][-1] <= 0.6)
 
     law = Feedback(weights={"x": -0.5})
@@ -118,7 +119,7 @@ def test_later_actions_follow_their_policy_after_the_change():
     for t in range(4):
         x, path = float(t), [1.0] * t + [0.0]
         for _ in range(t + 1, 4):
-            path.append(-0.5 * x)
+            path.append(-0.5 * x + 0.0)
             x *= 0.5
         assert seen[tuple(path)] == pytest.approx(x, abs=1e-3)
         assert out.details.necessity[t] == float(x <= 0.6)

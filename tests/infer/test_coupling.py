@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from doworld.infer.coupling import coupled, extreme
+from doworld.infer.counterfactual.coupling import coupled, extreme
 
 
 def coupling(rng, p, q):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import worlds_by_hand as by_hand
 from doworld.infer import counterfactual, do, predict
+from doworld.infer.counterfactual.replay import replay
 from doworld.infer.engine import key_of
-from doworld.infer.replay import replay
 from doworld.infer.setup import prepare
 from doworld.infer.uncertainty import split
 from doworld.query import Counterfactual, Do, Predict, Rows, Set, Shift, Status

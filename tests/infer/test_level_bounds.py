@@ -107,7 +107,7 @@ def test_the_chain_attains_what_it_bounds():
     """Against every corner of every row's distributions, three levels over three rows."""
     import itertools
 
-    from doworld.infer.level_bounds import _chain
+    from doworld.infer.counterfactual.level_bounds import _chain
 
     rng = np.random.default_rng(0)
     steps = []

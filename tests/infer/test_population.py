@@ -8,7 +8,7 @@ import pytest
 import worlds_by_hand as by_hand
 from doworld._core.errors import QueryError
 from doworld.infer import counterfactual
-from doworld.infer.nested import nested
+from doworld.infer.counterfactual.nested import nested
 from doworld.query import Answer, Counterfactual, Set, Shift
 
 
@@ -113,7 +113,7 @@ def test_a_question_without_anything_done_says_so(episode):
 
 def test_units_are_the_numbers_of_an_answer(table):
 
-    from doworld.infer.units import units
+    from doworld.infer.counterfactual.units import units
 
     rows = {"Z": [0.0, 1.0], "X": [0.1, 2.3], "Y": [0.5, 7.5], "S": [0.0, 0.0]}
     asked = Counterfactual(episode=rows, interventions=[Set("X", 0.0)])
@@ -126,8 +126,7 @@ def test_units_are_the_numbers_of_an_answer(table):
 
 
 def test_the_linear_short_cut_says_what_the_replay_says(table, monkeypatch):
-    module = importlib.import_module("doworld.infer.counterfactual")
-
+    module = importlib.import_module("doworld.infer.counterfactual.single")
     fact = {"Z": 1.0, "X": 2.3, "Y": 7.5, "S": 0.0}
     done = [Shift("Z", 0.5), Set("X", 1.0)]
     asked = Counterfactual(episode=fact, interventions=done)

@@ -28,12 +28,26 @@ from doworld.model.world import Doubt, WorldModel
 __all__ = ["doubtful", "fit_doubt"]
 
 WAVES, COPIES = 192, 4
-MOST_ROWS, FEWEST_ROWS = 3000, 100
+MOST_ROWS, FEWEST_ROWS = 2000, 100
 RATIOS = np.array([np.inf, *np.logspace(3.5, -1.0, 10)])
 """λ = σ²/τ²; ∞ leaves the family as it is."""
 LENGTHS = (0.35, 0.7, 1.5, 3.0)
 MEAN_LOG_CHI = -1.2704
 """E log ε² of a standard normal ε."""
+
+
+@dataclass(frozen=True, eq=False)
+class Waves:
+    """Waves at every row, with the singular values and right vectors of their table."""
+
+    table: Float[np.ndarray, "rows waves"]
+    size: Float[np.ndarray, " waves"]
+    right: Float[np.ndarray, "waves waves"]
+
+    @classmethod
+    def of(cls, table: Float[np.ndarray, "rows waves"]):
+        square, columns = np.linalg.eigh(table.T @ table)
+        return cls(table, np.sqrt(np.maximum(square, 0.0)), columns.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,11 +61,10 @@ class _Regression:
     chance: Float[np.ndarray, " ratios"]
 
     @classmethod
-    def of(cls, wave: Float[np.ndarray, "rows waves"], y: Float[np.ndarray, " rows"]):
-        square, columns = np.linalg.eigh(wave.T @ wave)
-        size, right = np.sqrt(np.maximum(square, 0.0)), columns.T
+    def of(cls, waves: "Waves", y: Float[np.ndarray, " rows"]):
+        size, right = waves.size, waves.right
         # Φ = U diag(size) right; what has no size has no projection either
-        projected = right @ (wave.T @ y) / np.maximum(size, 1e-6 * size.max() + 1e-12)
+        projected = right @ (waves.table.T @ y) / np.maximum(size, 1e-6 * size.max() + 1e-12)
         with np.errstate(divide="ignore"):
             shrunk = size**2 / (size**2 + RATIOS[:, None])
             noise = (y @ y - (shrunk * projected**2).sum(1)) / len(y)
@@ -103,6 +116,7 @@ def _of_bank(bank, features, before, values, observed, rng) -> Doubt:
     shape = (members, COPIES, n, WAVES)
     location, log_scale = np.zeros(shape), np.zeros(shape)
     shift, spread = np.zeros((members, n, k)), np.zeros((members, n, k))
+    known: dict[tuple[int, bytes], Waves] = {}  # members of one graph read the same parents
     for m in range(members):
         own = jax.tree.map(lambda leaf, m=m: leaf[m], bank)
         inputs, middle, width = (np.asarray(a, np.float64) for a in _read(own, features, before))
@@ -115,9 +129,12 @@ def _of_bank(bank, features, before, values, observed, rng) -> Doubt:
             if seen.sum() < FEWEST_ROWS or not (spread[m, j] > 0).any():
                 continue
             x = (inputs[seen, j] - shift[m, j]) * spread[m, j] * np.asarray(own.mask)[j]
-            wave = np.sqrt(2 / WAVES) * np.cos(x @ frequency[j] + phase[j])
+            mark = (j, np.asarray(own.columns)[j].tobytes() + np.asarray(own.mask)[j].tobytes())
+            if mark not in known:
+                wave = np.sqrt(2 / WAVES) * np.cos(x @ frequency[j] + phase[j])
+                known[mark] = Waves.of(wave - wave.mean(0))
             left = values[seen, target] - middle[seen, j]
-            drawn = _draws(wave, left, width[seen, j], rng)
+            drawn = _draws(known[mark], left, width[seen, j], rng)
             location[m, :, j], log_scale[m, :, j] = drawn
     return Doubt(
         shift=shift,
@@ -141,21 +158,21 @@ def _read(bank, features, before):
     return inputs, middle, 0.5 * (wide + thin)
 
 
-def _draws(wave, left, width, rng) -> tuple[np.ndarray, np.ndarray]:
+def _draws(waves: Waves, left, width, rng) -> tuple[np.ndarray, np.ndarray]:
     """(location, log_scale) weights of every copy."""
-    wave0 = wave - wave.mean(0)
-    first = _Regression.of(wave0, left - left.mean())
-    error = (left - left.mean() - wave0 @ first.mean()) / np.maximum(width, 1e-9)
+    left = left - left.mean()
+    first = _Regression.of(waves, left)
+    error = (left - waves.table @ first.mean()) / np.maximum(width, 1e-9)
     size = np.log(error**2 + 1e-9) - MEAN_LOG_CHI
-    rough = _Regression.of(wave0, size - size.mean())
-    gamma = np.clip(0.5 * wave0 @ rough.mean(), -2.0, 2.0)
+    rough = _Regression.of(waves, size - size.mean())
+    gamma = np.clip(0.5 * waves.table @ rough.mean(), -2.0, 2.0)
     # one step of Fisher scoring: of the working response the noise is 2, of log ε² it was 4.9
     level = max((error**2 * np.exp(-2 * gamma)).mean(), 1e-12)  # 0 where nothing is left
     size = 2 * gamma + error**2 * np.exp(-2 * gamma) / level - 1
-    scale = _Regression.of(wave0, size - size.mean())
-    gamma = np.clip(0.5 * wave0 @ scale.mean(), -2.0, 2.0)
+    scale = _Regression.of(waves, size - size.mean())
+    gamma = np.clip(0.5 * waves.table @ scale.mean(), -2.0, 2.0)
     weight = np.exp(-gamma)
-    place = _Regression.of(wave * weight[:, None], left * weight)
+    place = _Regression.of(Waves.of(waves.table * weight[:, None]), left * weight)
     return (
         np.stack([place.draw(rng) for _ in range(COPIES)]),
         np.stack([0.5 * scale.draw(rng) for _ in range(COPIES)]),
@@ -199,26 +216,30 @@ def _copied(model: WorldModel) -> WorldModel:
 
 
 def _wrapped(bank, doubt: Doubt | None):
-    inner = jax.tree.map(lambda leaf: jnp.repeat(leaf, COPIES, 0), bank)
     if doubt is None:
-        return inner
-    members = bank.targets.shape[0]
+        return jax.tree.map(lambda leaf: jnp.repeat(leaf, COPIES, 0), bank)
+    every = [
+        _one(jax.tree.map(lambda leaf, m=m: leaf[m], bank), doubt, m, copy)
+        for m in range(bank.targets.shape[0])
+        for copy in range(COPIES)
+    ]
+    return jax.tree.map(lambda *own: jnp.stack(own), *every)
 
-    def leaf(array: np.ndarray, *, own: bool):
-        each = array.reshape(members * COPIES, *array.shape[2:]) if own else array
-        return jnp.asarray(each, jnp.float32)
 
-    many = (members * COPIES, 1, 1)
+def _one(inner: InvertibleBank, doubt: Doubt, member: int, copy: int) -> DoubtBank:
+    leaves = {
+        "shift": doubt.shift[member],
+        "spread": doubt.spread[member],
+        "frequency": doubt.frequency,
+        "phase": doubt.phase,
+        "location": doubt.location[member, copy],
+        "log_scale": doubt.log_scale[member, copy],
+    }
     return DoubtBank(
         targets=inner.targets,
         columns=inner.columns,
         mask=inner.mask,
         residual=inner.residual,
         inner=inner,
-        shift=jnp.repeat(leaf(doubt.shift, own=False), COPIES, 0),
-        spread=jnp.repeat(leaf(doubt.spread, own=False), COPIES, 0),
-        frequency=jnp.tile(leaf(doubt.frequency, own=False), (*many, 1)),
-        phase=jnp.tile(leaf(doubt.phase, own=False), many),
-        location=leaf(doubt.location, own=True),
-        log_scale=leaf(doubt.log_scale, own=True),
+        **{name: jnp.asarray(leaf, jnp.float32) for name, leaf in leaves.items()},
     )

@@ -21,9 +21,9 @@ from doworld.graph import Reason, Unidentified
 
 __all__ = ["late_effects", "policies_that_saw_more"]
 
-BACK, LATER = 2, 5
-"""Rows before the present that are asked, and rows beyond the longest lag."""
-CLOSED, MEMORY, MOVED = 0.01, 0.005, 0.05
+SPANS, LATER = (1, 2), 5
+"""How many rows before the present are asked, each by itself, and rows beyond the longest lag."""
+CLOSED, MEMORY, MOVED = 0.01, 0.005, 0.1
 """p-values below which an action follows the states, remembers, and a state remembers too."""
 LEAST_SHARE = 0.003
 """Share of the unexplained variance below which what older rows add is left alone."""
@@ -38,28 +38,33 @@ def policies_that_saw_more(log: Trajectories, names: tuple[str, ...]) -> tuple[U
     Asked by F-tests of what older rows add to a regression with bends on the present row; ``names``
     are the variables that vary. A log with too few rows or too many variables is not asked.
     """
-    rows = _Rows.of(log, names, BACK)
+    rows = _Rows.of(log, names, max(SPANS))
     states = [n for n in log.schema.of(Role.STATE) if n in names]
     actions = [n for n in log.schema.of(Role.ACTION) if n in names]
     if log.schema.policy is not Policy.UNKNOWN or rows is None or not states or not actions:
         return ()
-    back = range(1, BACK + 1)
     contexts = [n for n in log.schema.of(Role.CONTEXT) if n in names]
-    acted = rows.block([*states, *contexts, *actions], [0])
-    before = rows.block([*states, *actions], back)
-    moved = min(_more(rows.after(n), bent(acted), before)[0] for n in states) * len(states)
-    if moved > MOVED:
+    spans = [rows.block([*states, *actions], range(1, back + 1)) for back in SPANS]
+    acted = bent(rows.block([*states, *contexts, *actions], [0]))
+    moved = [_clearest(rows.after(n), acted, spans)[0] for n in states]
+    if min(moved) * len(states) > MOVED:
         return ()
+    seen = bent(rows.block([*states, *contexts], [0]))
     out = []
     for name in actions:
-        others = rows.block(actions, back)
-        seen = rows.block([*states, *contexts], [0])
         own = rows.now(name)
-        closed, _ = _more(own, others, np.hstack([rows.block(states, [0]), before]))
-        memory, share = _more(own, bent(seen), before)
+        others = rows.block(actions, range(1, max(SPANS) + 1))
+        closed, _ = _more(own, others, np.hstack([rows.block(states, [0]), spans[-1]]))
+        memory, share = _clearest(own, seen, spans)
         if closed < CLOSED and memory < MEMORY / len(actions) and share > LEAST_SHARE:
             out.append(_hidden(name, states))
     return tuple(out)
+
+
+def _clearest(outcomes, known, spans) -> tuple[float, float]:
+    """``_more`` of the span of rows that adds most clearly, Bonferroni over spans."""
+    p, share = min(_more(outcomes, known, span) for span in spans)
+    return min(1.0, p * len(spans)), share
 
 
 def _hidden(action: str, states: list[str]) -> Unidentified:

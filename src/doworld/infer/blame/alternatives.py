@@ -12,11 +12,11 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from doworld._core.errors import QueryError
 from doworld.data import Role
 from doworld.infer.blame.reaction import Reaction, reaction
-from doworld.infer.censored import at_bound
+from doworld.infer.counterfactual.censored import at_bound
+from doworld.infer.counterfactual.replay import complete
 from doworld.infer.engine import settled
 from doworld.infer.history import fill, table
 from doworld.infer.reach import Reach
-from doworld.infer.replay import complete
 from doworld.mechanisms import StochasticBank
 from doworld.model.dynamics import Dynamics, Followed, World, abduct, rollout
 from doworld.model.simulate import bucket
@@ -219,9 +219,12 @@ class Episode:
     def unchanged(self, worlds: int) -> Otherwise:
         """``worlds`` worlds in which nothing is otherwise, as NumPy arrays to write into."""
         shape = (worlds, len(self.rows) + 1, self.rows.shape[1])
-        return Otherwise(  # type: ignore[call-arg]
-            *(np.zeros(shape, kind) for kind in (bool, np.float32, bool, bool)),
-            np.zeros(shape[:2], bool),
+        return Otherwise(
+            cut=np.zeros(shape, bool),
+            value=np.zeros(shape, np.float32),
+            typical=np.zeros(shape, bool),
+            anew=np.zeros(shape, bool),
+            follow=np.zeros(shape[:2], bool),
         )
 
     def changed(

@@ -80,7 +80,9 @@ def bounds(
         if left > 0 and isinstance(inquiry.judge, GoalJudge) and episode.reacts is None:
             left -= 1
             lower[n], upper[n] = _goal(inquiry, inquiry.judge, query, change, seed)
-        both[n], sufficiency[n] = _margins(episode, change, ahead.saved[n], ahead.still[n])
+        both[n], sufficiency[n] = _margins(
+            episode, change, float(ahead.saved[n]), float(ahead.still[n])
+        )
     return Bounds(lower, upper, opened, tuple(sufficiency), tuple(both))
 
 

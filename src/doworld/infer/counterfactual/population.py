@@ -8,15 +8,15 @@ from jaxtyping import Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Kind, Role
-from doworld.infer.additive import Linear, linear_of
-from doworld.infer.belongs import check_logged
-from doworld.infer.censored import note_of
 from doworld.infer.compose import why_of
+from doworld.infer.counterfactual.additive import Linear, linear_of
+from doworld.infer.counterfactual.belongs import check_logged
+from doworld.infer.counterfactual.censored import note_of
+from doworld.infer.counterfactual.episodes import Episodes, episodes_of
+from doworld.infer.counterfactual.population_bounds import opened, widened
+from doworld.infer.counterfactual.replay import replay
 from doworld.infer.engine import Draws, key_of
-from doworld.infer.episodes import Episodes, episodes_of
-from doworld.infer.population_bounds import opened, widened
 from doworld.infer.reach import Reach
-from doworld.infer.replay import replay
 from doworld.infer.setup import Setup
 from doworld.infer.support import Support, support
 from doworld.infer.uncertainty import split
@@ -49,7 +49,7 @@ def population(
     own bounds, the estimate is that of Gumbel-max mechanisms (Oberst & Sontag 2019). ``samples()``
     gives every episode's own values, (members, episodes, rows), NaN after an episode's end.
     """
-    from doworld.infer.counterfactual import refused_of, singles, stochastic, unsure
+    from doworld.infer.counterfactual.single import refused_of, singles, stochastic, unsure
 
     episodes = episodes_of(model, query.episode, targets, reach)
     check_logged(model.schema, targets, episodes.logged)

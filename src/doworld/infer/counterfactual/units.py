@@ -8,9 +8,9 @@ from jaxtyping import Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Episode, Trajectories
-from doworld.infer.belongs import check_schema
-from doworld.infer.episodes import episodes_of
-from doworld.infer.population import altered
+from doworld.infer.counterfactual.belongs import check_schema
+from doworld.infer.counterfactual.episodes import episodes_of
+from doworld.infer.counterfactual.population import altered
 from doworld.infer.reach import Reach
 from doworld.infer.setup import targets_of
 from doworld.model.world import WorldModel

@@ -8,10 +8,10 @@ from jaxtyping import Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Trajectories
+from doworld.infer.counterfactual.episodes import episodes_of
+from doworld.infer.counterfactual.replay import replay
 from doworld.infer.engine import key_of
-from doworld.infer.episodes import episodes_of
 from doworld.infer.reach import Reach
-from doworld.infer.replay import replay
 from doworld.infer.setup import targets_of
 from doworld.model.world import WorldModel
 from doworld.query import Intervention, Population, Rows

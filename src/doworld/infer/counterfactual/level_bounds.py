@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from doworld.infer.coupling import coupled, extreme
-from doworld.infer.fact import Otherwise
+from doworld.infer.counterfactual.coupling import coupled, extreme
+from doworld.infer.counterfactual.fact import Otherwise
 from doworld.mechanisms import StochasticBank
 from doworld.model.dynamics import Dynamics
 from doworld.model.simulate import bucket

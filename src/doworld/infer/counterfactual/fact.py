@@ -10,8 +10,8 @@ from jaxtyping import Array, Bool, Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Schema
-from doworld.infer.censored import at_bound, note_of
-from doworld.infer.effective import effective, words_of
+from doworld.infer.counterfactual.censored import at_bound, note_of
+from doworld.infer.counterfactual.effective import effective, words_of
 from doworld.infer.engine import LUCK
 from doworld.infer.history import Filled, fill, table
 from doworld.infer.interventions import check_order, idle

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Episode, Trajectories
-from doworld.infer.censored import at_bound
+from doworld.infer.counterfactual.censored import at_bound
 from doworld.infer.history import fill, table
 from doworld.infer.reach import Reach
 from doworld.model.dynamics import World

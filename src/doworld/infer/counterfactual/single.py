@@ -6,14 +6,14 @@ from dataclasses import replace
 import jax
 import numpy as np
 
-from doworld.infer.additive import Linear, linear_of
-from doworld.infer.belongs import check_logged, check_schema
-from doworld.infer.bounds import ambiguous, bounded
 from doworld.infer.compose import assemble, refusal, why_of
+from doworld.infer.counterfactual.additive import Linear, linear_of
+from doworld.infer.counterfactual.belongs import check_logged, check_schema
+from doworld.infer.counterfactual.bounds import ambiguous, bounded
+from doworld.infer.counterfactual.fact import Fact, Otherwise, fact_of, luck_of
+from doworld.infer.counterfactual.replay import complete, replay, stacked
 from doworld.infer.engine import PATHS, Draws, key_of
-from doworld.infer.fact import Fact, Otherwise, fact_of, luck_of
 from doworld.infer.reach import Reach
-from doworld.infer.replay import complete, replay, stacked
 from doworld.infer.setup import ASSUMED, targets_of
 from doworld.infer.support import support
 from doworld.mechanisms import StochasticBank
@@ -50,7 +50,7 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
     past = query.episode
     check_schema(model.schema, past)
     if isinstance(past, Population) or (model.schema.static and past.length > 1):
-        from doworld.infer.population import population
+        from doworld.infer.counterfactual.population import population
 
         return population(model, query, targets, reach, seed=seed)
     fact = fact_of(model, past, targets, reach, seed=seed)

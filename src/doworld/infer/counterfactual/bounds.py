@@ -6,9 +6,9 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float
 
-from doworld.infer.envelope import Envelope, envelope
-from doworld.infer.fact import Otherwise
-from doworld.infer.level_bounds import LevelBounds, level_bounds
+from doworld.infer.counterfactual.envelope import Envelope, envelope
+from doworld.infer.counterfactual.fact import Otherwise
+from doworld.infer.counterfactual.level_bounds import LevelBounds, level_bounds
 from doworld.infer.setup import Setup
 from doworld.query import Answer, Series, Status
 

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
-from doworld.infer.fact import Otherwise, luck_of
-from doworld.infer.level_bounds import LevelBounds
-from doworld.infer.replay import replay
+from doworld.infer.counterfactual.fact import Otherwise, luck_of
+from doworld.infer.counterfactual.level_bounds import LevelBounds
+from doworld.infer.counterfactual.replay import replay
 from doworld.mechanisms import LinearBank
 from doworld.model.dynamics import World
 from doworld.model.simulate import bucket

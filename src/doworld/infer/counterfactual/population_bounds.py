@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from doworld.data import Kind
-from doworld.infer.bounds import NO_ENDS, ambiguous, assumed, ends_of
+from doworld.infer.counterfactual.bounds import NO_ENDS, ambiguous, assumed, ends_of
+from doworld.infer.counterfactual.episodes import Episodes
+from doworld.infer.counterfactual.fact import Fact, Otherwise
+from doworld.infer.counterfactual.replay import complete, replay, stacked
 from doworld.infer.engine import key_of
-from doworld.infer.episodes import Episodes
-from doworld.infer.fact import Fact, Otherwise
 from doworld.infer.history import fill
-from doworld.infer.replay import complete, replay, stacked
 from doworld.query import Intervention, Series
 
 __all__ = ["Opened", "opened", "widened"]
@@ -139,7 +139,7 @@ class _Units:
         ]
 
     def _world(self, world: Otherwise, rows, out, key, counted: bool) -> _One | None:
-        from doworld.infer.counterfactual import changed
+        from doworld.infer.counterfactual.single import changed
 
         where = ambiguous(world.setup, world.reached, self.levels, changed(world, out))
         if not where[:, list(world.setup.targets)].any():
