@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from doworld.data import Role, Variable
+from doworld._core.errors import DoworldError, QueryError
+from doworld.data import Kind, Role, Variable
 from doworld.infer.blame import alternatives, blame
-from doworld.query import Blame, Case, Feedback, Goal, Rules
+from doworld.query import Answer, Blame, Case, Feedback, Goal, Rules
 from worlds_by_hand import linear_world, machine
 
 EPISODE = {
@@ -13,6 +14,9 @@ EPISODE = {
     "heat": [2.0, 1.9, 0.9, 0.5, 0.2],
     "switch": [0, 0, 0, 0, 0],
 }
+
+
+OFF_LEVELS = Rules(cases=(Case(when={"mode": "turbo"}, then=1),), otherwise=0)
 
 
 def chances(mode, switch):
@@ -148,3 +152,40 @@ def test_predicates_that_never_or_always_hold():
     always = blame(model, Blame(episode=REACTING, success=lambda ep: True))
     assert always.status == "not_identified"
     assert always.fix
+
+
+def test_a_change_may_not_leave_its_levels_or_bounds():
+    with pytest.raises(QueryError, match="bounds"):
+        blame(
+            integrator(),
+            Blame(episode=REACTING, success=lambda ep: False, alternatives={"a": (11.0,)}),
+        )
+    query = Blame(episode=EPISODE, success=lambda ep: False, reacts={"switch": OFF_LEVELS})
+    with pytest.raises(DoworldError, match="turbo"):
+        blame(machine(), query)
+
+
+def test_an_open_row_is_told_beside_a_sharp_one_after_a_round_trip():
+    query = Blame(episode=EPISODE, success=Goal(keep={"heat": (1.5, None)}))
+    out = blame(machine(), query)
+    assert Answer.from_json(out.to_json()) == out
+    assert out.details.open == (True, True, True, False)
+
+
+def test_a_policy_that_draws_is_replayed_in_draws():
+    """After a = 0 at row 3 nothing reacts any more; before it a fair coin decides."""
+    model = linear_world(
+        (Variable("x"), Variable("a", Role.ACTION, Kind.BINARY)),
+        {"x": {("x", 1): 1.0, ("a", 1): 1.0}},
+        sigma=0.1,
+    )
+    coin = Rules(otherwise={"0": 0.5, "1": 0.5})
+    query = Blame(
+        episode=REACTING,
+        success=Goal(keep={"x": (None, 2.5)}),
+        reacts={"a": coin},
+        samples=2000,
+    )
+    chance = blame(model, query).details.necessity
+    # x(4) = t + Binomial(3 − t, ½) ≤ 2 after a = 0 at row t
+    np.testing.assert_allclose(chance, [7 / 8, 3 / 4, 1 / 2, 0.0], atol=0.04)

@@ -69,14 +69,12 @@ def bounds(
     left = MOST
     for n in np.argsort(-found.necessity, kind="stable"):
         change = found.best[n]
-        tried = {i for i, _ in found.pairs} if change is None else {change.variable}
-        row = int(found.rows[n])
-        if not any(_open(episode, row, i)[:, list(targets)].any() for i in tried):
+        if change is None:  # there is no other value to try
+            continue
+        if not _open(episode, change.row, change.variable)[:, list(targets)].any():
             continue
         opened[n] = True
         lower[n], upper[n] = (0.0, 1.0)
-        if change is None:
-            continue
         if left > 0 and isinstance(inquiry.judge, GoalJudge) and episode.reacts is None:
             left -= 1
             lower[n], upper[n] = _goal(inquiry, inquiry.judge, query, change, seed)
