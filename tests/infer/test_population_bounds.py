@@ -5,7 +5,8 @@ import pytest
 
 import worlds_by_hand as by_hand
 from doworld.data import Kind, Role, Variable
-from doworld.infer import counterfactual, population_bounds
+from doworld.infer import counterfactual
+from doworld.infer.counterfactual import population_bounds
 from doworld.query import Answer, Counterfactual, Set, Status
 
 STEPS = 5
