@@ -79,12 +79,14 @@ def worries(model: WorldModel, causes: Sequence[str], targets: Sequence[str]) ->
     assumptions, warnings = [], []
     if actions:
         names = ", ".join(actions)
+        many = len(actions) > 1
+        was, it = ("were", "them together with their") if many else ("was", "it together with its")
         said = {
-            Policy.RANDOMISED: f"The logged {names} was randomised.",
-            Policy.KNOWN: f"The logged {names} was chosen by a known policy that saw only "
+            Policy.RANDOMISED: f"The logged {names} {was} randomised.",
+            Policy.KNOWN: f"The logged {names} {was} chosen by a known policy that saw only "
             "logged variables.",
-            Policy.UNKNOWN: f"How {names} was chosen is unknown: nothing unrecorded may have "
-            "moved it together with its effects.",
+            Policy.UNKNOWN: f"How {names} {was} chosen is unknown: nothing unrecorded may "
+            f"have moved {it} effects.",
         }
         assumptions.append(said[schema.policy])
     moved = [c for c in causes if schema[c].role is not Role.ACTION]

@@ -169,10 +169,10 @@ def _check(model: WorldModel, rules: Sequence[Rule]) -> None:
             if hasattr(rule, part):
                 schema.position(getattr(rule, part))
         if isinstance(rule, Swap) and schema[rule.context].role != "context":
-            raise QueryError(
-                f"{rule.context!r} is no context but a {schema[rule.context].role.value}. Swap one "
-                f"of {', '.join(schema.of(Role.CONTEXT)) or 'none'}, or use Set or Replace."
-            )
+            contexts = ", ".join(schema.of(Role.CONTEXT))
+            fix = f"Swap one of {contexts}, or use" if contexts else "The model has none: use"
+            role = schema[rule.context].role.value
+            raise QueryError(f"{rule.context!r} is no context but a {role}. {fix} Set or Replace.")
         key = {
             Turn: lambda r: r.constant,
             Alter: lambda r: ("mechanism", r.variable),

@@ -34,6 +34,10 @@ TITLES = {
     "do": "What if we intervene",
     "counterfactual": "What would have happened",
     "plan": "What to do",
+    "blame": "What made it fail",
+    "imagine": "What if the rules were different",
+    "effect": "What it does, on average",
+    "policy_value": "What another policy would have earned",
 }
 MOST_NODES, MOST_LINES = 26, 110
 
