@@ -8,8 +8,7 @@ import pytest
 import doworld as dw
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.data import Kind, Role, Variable
-from doworld.infer import alternatives
-from doworld.infer.blame import blame
+from doworld.infer.blame import alternatives, blame
 from doworld.query import Answer, Blame, Feedback, Goal
 from worlds_by_hand import heater, linear_world, machine
 
@@ -268,7 +267,15 @@ def test_malformed_questions(model):
         blame(model, Blame(episode=hot(), success=COLD, actions="W"))
     with pytest.raises(QueryError, match="bounds"):
         blame(model, Blame(episode=hot(), success=COLD, alternatives={"Q": (9.0,)}))
-    with pytest.raises(QueryError, match="react in Blame yet"):
-        blame(model, Blame(episode=hot(), success=COLD, reacts={"Q": Feedback(weights={"T": 1.0})}))
+    with pytest.raises(QueryError, match="changes actions"):
+        blame(model, Blame(episode=hot(), success=COLD, reacts={"T": Feedback(weights={"D": 1.0})}))
+    with pytest.raises(UnknownNameError, match="QQ"):
+        blame(model, Blame(episode=hot(), success=COLD, actions="QQ"))
+    with pytest.raises(UnknownNameError, match="QQ"):
+        blame(model, Blame(episode=hot(), success=COLD, alternatives={"QQ": (1.0,)}))
+    with pytest.raises(UnknownNameError, match="QQ"):
+        blame(model, Blame(episode=hot(), success=COLD, reacts={"QQ": Feedback(weights={})}))
+    with pytest.raises(UnknownNameError, match="TT"):
+        blame(model, Blame(episode=hot(), success=COLD, reacts={"Q": Feedback(weights={"TT": 1})}))
     with pytest.raises(QueryError, match="success is a Goal or a function"):
         Blame(episode=hot(), success=3)

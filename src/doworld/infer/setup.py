@@ -20,7 +20,7 @@ from doworld.model.world import WorldModel
 from doworld.query import Intervention, Rows
 from doworld.query.done import Done, arrays
 
-__all__ = ["Setup", "prepare", "targets_of"]
+__all__ = ["Setup", "prepare", "sweeps", "targets_of"]
 
 ASSUMED = 0.5
 """How far a typical value is trusted that stands in for one nobody gave."""
@@ -104,19 +104,20 @@ class Setup:
             before=_single(model.scaled(self.before)),
             gain=_single(done.gain[0]),
             offset=_single(offset / model.scale),
-            sweeps=self._sweeps(),
+            sweeps=sweeps(self.model, self.reach, self.done),
         )
 
-    def _sweeps(self) -> int:
-        """How often a row is worked through until every policy has seen what it reads."""
-        order, now = np.asarray(self.model.dynamics.order), self.reach.acts[..., 0]
-        followed = [int(p.variable) for p in self.done.policies]
-        for reads, own in zip(self.done.reads, followed, strict=True):
-            heirs = now[own] & ~np.isin(np.arange(len(order)), followed)
-            others = reads & (np.arange(len(order)) != own)
-            if heirs.any() and others.any() and order[heirs].min() <= order[others].max():
-                return len(followed) + 1
-        return 1
+
+def sweeps(model: WorldModel, reach: Reach, done: Done) -> int:
+    """How often a row is worked through until every policy has seen what it reads."""
+    order, now = np.asarray(model.dynamics.order), reach.acts[..., 0]
+    followed = [int(p.variable) for p in done.policies]
+    for reads, own in zip(done.reads, followed, strict=True):
+        heirs = now[own] & ~np.isin(np.arange(len(order)), followed)
+        others = reads & (np.arange(len(order)) != own)
+        if heirs.any() and others.any() and order[heirs].min() <= order[others].max():
+            return len(followed) + 1
+    return 1
 
 
 def _single(array: np.ndarray) -> Array:

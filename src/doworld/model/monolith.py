@@ -86,7 +86,8 @@ def fit_monolith(
     fits = tuple(Fit(n, "monolith", {}, float("nan")) for n in names)
     dynamics = Wiring(log, graph, data)((bank,))
     calibration = calibrate(log, dynamics, held_out(log, data, KEPT, seed=seed))
-    return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits)
+    # the doubt is of the frame's own mechanisms
+    return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits, doubt=())
 
 
 def _half(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:

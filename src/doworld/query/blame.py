@@ -67,8 +67,8 @@ class Blame(Question):
         actions: which actions may have been otherwise; none means all.
         alternatives: values tried of an action by its name; else every level of a discrete one, and
             of a continuous one ``grid`` quantiles of the log, refined around the best.
-        reacts: by action, the policy that it would follow after the change; not answered yet: later
-            actions stay as they were.
+        reacts: by action, the policy that it follows in the rows after the change; without one,
+            later actions stay as they were.
         tolerance: how near a target counts as reached: in standard deviations of the log, or in the
             variable's own unit by its name.
         seconds: how long a predicate may be called for; fewer draws are judged where it is slow.

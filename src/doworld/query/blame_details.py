@@ -95,6 +95,10 @@ class BlameDetails(AbstractDetails):
             not been for the action, would it have succeeded.
         sufficiency: P(failure | do(a)) among futures that a' would have saved, fresh noise.
         both: P(a' saves and a fails), fresh noise: necessity and sufficiency at once.
+        open: by row, whether levels whose noise is not recoverable lie between it and success: then
+            probabilities there are estimates, and the series' interval is a bound.
+        sufficiency_bounds, both_bounds: by row, (lower, upper) whatever the levels' noise; None
+            where the row is not open.
         still: P(success) from each row on, the actions as they were, fresh noise.
         ahead: the same with actions drawn as in the log where ``randomised``, else as they were.
         helped: the same under the best of the responses that were tried, a lower bound.
@@ -127,6 +131,9 @@ class BlameDetails(AbstractDetails):
     necessity: tuple[float, ...] = ()
     sufficiency: tuple[float | None, ...] = ()
     both: tuple[float, ...] = ()
+    open: tuple[bool, ...] = ()
+    sufficiency_bounds: tuple[tuple[float, float] | None, ...] = ()
+    both_bounds: tuple[tuple[float, float] | None, ...] = ()
     still: tuple[float, ...] = ()
     ahead: tuple[float, ...] = ()
     randomised: bool = False

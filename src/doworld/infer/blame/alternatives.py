@@ -1,7 +1,7 @@
 """Many alternative worlds of one episode at once: actions changed, noise kept or drawn anew."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import equinox as eqx
 import jax
@@ -11,13 +11,14 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from doworld._core.errors import QueryError
 from doworld.data import Role
+from doworld.infer.blame.reaction import Reaction, reaction
 from doworld.infer.counterfactual.censored import at_bound
 from doworld.infer.counterfactual.replay import complete
 from doworld.infer.engine import settled
 from doworld.infer.history import fill, table
 from doworld.infer.reach import Reach
 from doworld.mechanisms import StochasticBank
-from doworld.model.dynamics import Dynamics, World, abduct, rollout
+from doworld.model.dynamics import Dynamics, Followed, World, abduct, rollout
 from doworld.model.simulate import bucket
 from doworld.model.world import WorldModel
 from doworld.query import Blame
@@ -27,6 +28,9 @@ __all__ = ["Change", "Episode", "Otherwise", "run"]
 AT_ONCE = 2**22
 """Numbers of alternative worlds that are held at once."""
 
+
+LUCK = 11
+"""What tells the policies' luck from the mechanisms' noise."""
 
 AnyArray = Array | np.ndarray
 
@@ -39,12 +43,14 @@ class Otherwise(eqx.Module):
         value: to what.
         typical: where it is set to a draw of the log instead.
         anew: where noise is drawn anew rather than this episode's own.
+        follow: rows in which actions that react follow their policies.
     """
 
     cut: Bool[AnyArray, "*worlds rows variables"]
     value: Float[AnyArray, "*worlds rows variables"]
     typical: Bool[AnyArray, "*worlds rows variables"]
     anew: Bool[AnyArray, "*worlds rows variables"]
+    follow: Bool[AnyArray, "*worlds rows"]
 
 
 @jax.jit
@@ -55,6 +61,7 @@ def _run(
     rows: Float[Array, "members samples steps variables"],
     reference: Float[Array, "samples rows variables"],
     worlds: Otherwise,
+    reacting: Followed | None = None,
     *,
     key: PRNGKeyArray,
 ) -> Float[Array, "members samples worlds steps variables"]:
@@ -65,6 +72,9 @@ def _run(
         fresh = dynamics.draw_noise(fresh_key, (own.shape[0],))
         still = World(window, own, jnp.ones_like(own), jnp.zeros_like(own))
         fact = rollout(dynamics, banks, still, recovered)
+        luck = jax.random.uniform(
+            jax.random.fold_in(fresh_key, LUCK), () if reacting is None else reacting.on.shape
+        )
 
         def world(each: Otherwise):
             put = jnp.where(each.typical, drawn, each.value)
@@ -77,7 +87,12 @@ def _run(
                 jnp.where(each.anew[1:][:, bank.targets][..., None], new, old)
                 for bank, new, old in zip(banks, fresh, recovered, strict=True)
             )
-            out = rollout(dynamics, banks, World(begin, own, gain[1:], offset[1:]), noise)
+            policies = None
+            if reacting is not None:
+                on = jnp.where(each.follow[:, None], reacting.on, 0.0)
+                policies = replace(reacting, on=on, luck=luck, gain=gain[0], offset=offset[0])
+            altered = World(begin, own, gain[1:], offset[1:], policies)
+            out = rollout(dynamics, banks, altered, noise)
             # what changes is added to the fact, so that rounding never looks like an effect
             moved = jnp.where(discrete, out, own + (out - fact))
             return jnp.where(each.cut[1:], offset[1:], moved)
@@ -111,7 +126,7 @@ class Episode:
         window: rows 0, −1, …, scaled.
         rows: rows 1…T scaled, padded to a bucket.
         missing: which of them were not logged and have a mechanism.
-        posterior: whether noise is known only up to draws, so that more than one is needed.
+        reacts: the actions that follow a policy after the change, if any do.
     """
 
     model: WorldModel
@@ -122,6 +137,7 @@ class Episode:
     rows: Float[np.ndarray, "steps variables"]
     missing: Bool[np.ndarray, "steps variables"]
     label: str
+    reacts: Reaction | None = None
 
     @classmethod
     def of(cls, model: WorldModel, query: Blame) -> "Episode":
@@ -146,6 +162,7 @@ class Episode:
                 f"{', '.join(never)} has no value in the episode, and the model was learned with "
                 "it. Give an episode of the same variables."
             )
+        reacts = reaction(model, query, len(logged))
         filled = fill(logged, model.typical)
         count = len(logged) - 1
         size = bucket(count)
@@ -155,7 +172,8 @@ class Episode:
         missing[:count] = filled.gap[1:] & (np.asarray(model.dynamics.order) >= 0)
         return cls(
             model=model,
-            reach=Reach.of(model),
+            reach=Reach.of(model) if reacts is None else reacts.reach,
+            reacts=reacts,
             logged=logged,
             values=filled.values,
             window=np.repeat(scaled[:1], model.dynamics.max_lag, 0).astype(np.float32),
@@ -183,7 +201,8 @@ class Episode:
         drawn = (
             self.missing[:, relevant].any() or at_bound(self.model, self.logged)[1:, relevant].any()
         )
-        return bool(levels) or bool(drawn)
+        lucky = self.reacts is not None and self.reacts.chance
+        return bool(levels) or bool(drawn) or lucky
 
     def completed(self, samples: int, key: PRNGKeyArray) -> np.ndarray:
         """The logged rows by member and sample, missing values drawn."""
@@ -200,8 +219,12 @@ class Episode:
     def unchanged(self, worlds: int) -> Otherwise:
         """``worlds`` worlds in which nothing is otherwise, as NumPy arrays to write into."""
         shape = (worlds, len(self.rows) + 1, self.rows.shape[1])
-        return Otherwise(  # type: ignore[call-arg]
-            *(np.zeros(shape, kind) for kind in (bool, np.float32, bool, bool))
+        return Otherwise(
+            cut=np.zeros(shape, bool),
+            value=np.zeros(shape, np.float32),
+            typical=np.zeros(shape, bool),
+            anew=np.zeros(shape, bool),
+            follow=np.zeros(shape[:2], bool),
         )
 
     def changed(
@@ -215,6 +238,8 @@ class Episode:
                 scaled = (each.value - model.center[each.variable]) / model.scale[each.variable]
                 out.cut[n, each.row, each.variable] = True  # type: ignore[index]
                 out.value[n, each.row, each.variable] = scaled  # type: ignore[index]
+            if changes:
+                out.follow[n, min(c.row for c in changes) + 1 :] = True  # type: ignore[index]
             if fresh_from is not None:
                 out.anew[n, fresh_from[n] + 1 :] = True  # type: ignore[index]
         return out
@@ -251,11 +276,12 @@ def run(
         reference = np.zeros((samples, steps + 1, size), np.float32)
     discrete = jnp.asarray([v.levels > 0 for v in model.schema.variables])
     fixed = (discrete, jnp.asarray(episode.window), jnp.asarray(rows), jnp.asarray(reference))
+    reacting = None if episode.reacts is None else episode.reacts.followed(episode.window, steps)
     for begin in range(0, total, piece):
         number = min(piece, total - begin)
         part = worlds(slice(begin, begin + number))
         padded = jax.tree.map(lambda a: _padded(np.asarray(a), piece), part)
-        out = _run(model.dynamics, *fixed, padded, key=key)
+        out = _run(model.dynamics, *fixed, padded, reacting, key=key)
         later = settled(np.asarray(out)[:, :, :number, : episode.steps])[0]
         yield slice(begin, begin + number), _raw(episode, part, later, reference)
 

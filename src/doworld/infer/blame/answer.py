@@ -58,9 +58,7 @@ def answered(model: WorldModel, query: Blame, found: "Findings") -> Answer:
 
 def _interval(found: "Findings"):
     """Lower and upper ends of P(success) by row."""
-    lower = np.minimum(found.moment.lower, found.survey.necessity)
-    upper = np.maximum(found.moment.upper, found.survey.necessity)
-    return tuple(lower.tolist()), tuple(upper.tolist())
+    return tuple(found.bounds.lower.tolist()), tuple(found.bounds.upper.tolist())
 
 
 def _details(model: WorldModel, query: Blame, found: "Findings") -> BlameDetails:
@@ -72,8 +70,8 @@ def _details(model: WorldModel, query: Blame, found: "Findings") -> BlameDetails
     details = BlameDetails(
         best=None if best is None else _told(found, best),
         success=0.0 if at is None else float(survey.necessity[at]),
-        lower=0.0 if at is None else float(min(when.lower[at], survey.necessity[at])),
-        upper=0.0 if at is None else float(max(when.upper[at], survey.necessity[at])),
+        lower=0.0 if at is None else float(found.bounds.lower[at]),
+        upper=0.0 if at is None else float(found.bounds.upper[at]),
         chance=0.0 if at is None else float(when.chance[at]),
         likely=when.likely,
         ties=tuple(int(survey.rows[n]) for n in when.ties),
@@ -95,6 +93,9 @@ def _details(model: WorldModel, query: Blame, found: "Findings") -> BlameDetails
         necessity=tuple(survey.necessity.tolist()),
         sufficiency=tuple(None if np.isnan(p) else float(p) for p in ahead.sufficiency),
         both=tuple(ahead.both.tolist()),
+        open=tuple(found.bounds.open.tolist()),
+        sufficiency_bounds=found.bounds.sufficiency,
+        both_bounds=found.bounds.both,
         still=tuple(ahead.still.tolist()),
         ahead=tuple(ahead.ahead.tolist()),
         randomised=model.schema.policy is Policy.RANDOMISED,
@@ -264,13 +265,20 @@ def _why(model: WorldModel, found: "Findings", details: BlameDetails, words: str
     assumed, warned = worries(model, causes, names)
     edges = relied_on(model.graph, causes, names)
     notes = []
-    if schema.policy is not Policy.RANDOMISED:
+    if found.inquiry.episode.reacts is not None:
+        who = ", ".join(sorted(found.query.reacts))
+        notes.append(
+            f"{who} follows its policy in the rows after the first change, and stays as logged "
+            "before; shares and chances from a row on keep the actions as they were."
+        )
+    elif schema.policy is not Policy.RANDOMISED:
         notes.append("Actions after the change stay as logged: their policy does not react.")
     if found.bounded:
         levels = ", ".join(schema.names[i] for i in found.inquiry.episode.stochastic)
         notes.append(
             f"What {levels} would have been cannot be known from what it was. The estimate assumes "
-            "Gumbel-max mechanisms (Oberst & Sontag 2019)."
+            "Gumbel-max mechanisms (Oberst & Sontag 2019), and the decisive row is so by it. The "
+            "intervals of rows behind levels are bounds over all mechanisms with those chances."
         )
     gaps = [
         schema.names[i]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
-import numpy as np
 
 from doworld.data import Role
 from doworld.infer.blame.alternatives import Episode
 from doworld.infer.blame.answer import answered
+from doworld.infer.blame.bounds import Bounds, bounds
 from doworld.infer.blame.budget import Together, together
 from doworld.infer.blame.inquiry import Inquiry, actions_of, values_of
 from doworld.infer.blame.moment import Moment, Prospect, moment, prospect
@@ -19,7 +19,7 @@ from doworld.infer.compose import refusal
 from doworld.infer.engine import key_of
 from doworld.infer.shapley import Shares
 from doworld.model.world import WorldModel
-from doworld.query import Answer, Blame, Counterfactual, Set, Status, Why
+from doworld.query import Answer, Blame, Counterfactual, Follow, Set, Status, Why
 
 __all__ = ["Findings", "blame"]
 
@@ -35,6 +35,7 @@ class Findings:
         columns: the actions that may have been otherwise.
         targets: the variables that decide success.
         bounded: whether levels on the way leave the answer open.
+        bounds: the interval of every row.
     """
 
     inquiry: Inquiry
@@ -47,6 +48,8 @@ class Findings:
     players: tuple[Player, ...]
     shares: Shares
     bounded: bool
+    bounds: Bounds
+    query: Blame
     warnings: tuple[str, ...]
 
 
@@ -60,7 +63,8 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
     and Shapley shares of actions and of variables' own noise.
 
     Where levels lie between the action and success, their noise is not recoverable: the answer is
-    ``bounded``, and its estimate assumes Gumbel-max mechanisms. An action whose effect the log
+    ``bounded``, its estimate (and t* with it) assumes Gumbel-max mechanisms, and its interval is a
+    bound whatever the mechanisms. An action whose effect the log
     cannot tell is left out; where none is left, or nothing failed, the answer is
     ``not_identified`` and says what to do.
 
@@ -79,7 +83,7 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
             "Ask about an episode that failed, or say more strictly what success is.",
         )
     targets = _targets(model, query, judge.names)
-    open_columns, refused, warnings = _sieved(model, query, columns, targets)
+    open_columns, refused, warnings = _sieved(model, query, columns, targets, episode.steps)
     if not open_columns:
         assert refused is not None
         return refused
@@ -97,6 +101,7 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
     targets = _targets(model, query, judge.names)
     ahead = prospect(inquiry, query, tried, open_columns, seed=seed)
     when = moment(tried, ahead, level=query.level, seed=seed)
+    ends = bounds(inquiry, query, tried, when, ahead, targets, seed=seed)
     most = query.budget
     if tried.necessity.max(initial=0.0) < 0.5:
         most = max(most, LOOK)
@@ -113,7 +118,9 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
         together=best,
         players=tuple(who),
         shares=shares(inquiry, who, seed=seed),
-        bounded=_levels_between(episode, open_columns, targets),
+        bounded=bool(ends.open.any()),
+        bounds=ends,
+        query=query,
         warnings=tuple(warnings),
     )
     return answered(model, query, found)
@@ -135,7 +142,9 @@ def _targets(model: WorldModel, query: Blame, named: Sequence[str]) -> tuple[int
     return tuple(schema.position(n) for n in kept or schema.of(Role.STATE))
 
 
-def _sieved(model: WorldModel, query: Blame, columns: Sequence[int], targets: Sequence[int]):
+def _sieved(
+    model: WorldModel, query: Blame, columns: Sequence[int], targets: Sequence[int], steps: int
+):
     """(columns whose effect the log can tell, the refusal of the last other, warnings)."""
     schema = model.schema
     names = [schema.names[t] for t in targets]
@@ -144,8 +153,9 @@ def _sieved(model: WorldModel, query: Blame, columns: Sequence[int], targets: Se
         values = values_of(model, query, i)
         variable = schema.variables[i]
         sets = [Set(variable.name, _cell(variable.label(float(v))), at=0) for v in values[:2]]
+        later = [Follow(n, p, at=range(1, steps)) for n, p in query.reacts.items() if steps > 1]
         proxy = Counterfactual(
-            episode=query.episode, interventions=tuple(sets[-1:]), target=tuple(names)
+            episode=query.episode, interventions=(*sets[-1:], *later), target=tuple(names)
         )
         own = refusal(model, proxy, names)
         if own is None:
@@ -160,13 +170,6 @@ def _sieved(model: WorldModel, query: Blame, columns: Sequence[int], targets: Se
 
 def _cell(label: object) -> float | str | bool:
     return label if isinstance(label, str | bool) else float(label)  # type: ignore[arg-type]
-
-
-def _levels_between(episode: Episode, columns: Sequence[int], targets: Sequence[int]) -> bool:
-    """Whether a level whose noise is not recoverable lies between the actions and success."""
-    relevant = episode.reach.ancestors(list(targets))
-    moved = np.asarray(np.isfinite(episode.reach.delay[list(columns)]).any(0))
-    return any(i in relevant and moved[i] for i in episode.stochastic)
 
 
 def _refused(model: WorldModel, query: Blame, why: str, fix: str) -> Answer:

@@ -138,17 +138,12 @@ def _asked(variable: Variable, cells: tuple) -> Float[np.ndarray, " values"]:
 def actions_of(model: WorldModel, query: Blame) -> list[int]:
     """The columns of the actions that may have been otherwise; raises ``QueryError``."""
     schema = model.schema
-    for name in (*query.actions, *query.alternatives):
+    for name in (*query.actions, *query.alternatives, *query.reacts):
         if schema[name].role is not Role.ACTION:
             raise QueryError(
                 f"{name!r} is a {schema[name].role.value}, and Blame changes actions. "
                 f"Name one of: {', '.join(schema.of(Role.ACTION))}."
             )
-    if query.reacts:
-        raise QueryError(
-            "later actions cannot react in Blame yet: they stay as logged. Leave 'reacts' out, and "
-            "ask Counterfactual with Set at the row and Follow after it."
-        )
     return [schema.position(n) for n in query.actions or schema.of(Role.ACTION)]
 
 

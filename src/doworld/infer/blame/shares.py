@@ -74,4 +74,4 @@ def _coalitions(inquiry: Inquiry, who: Sequence[Player], on: np.ndarray) -> Othe
             typical[on[:, n], rows, player.variable] = True
         else:
             anew[on[:, n], rows, player.variable] = True
-    return Otherwise(cut, np.asarray(out.value), typical, anew)  # type: ignore[arg-type]
+    return Otherwise(cut, np.asarray(out.value), typical, anew, out.follow)  # type: ignore[arg-type]

@@ -14,8 +14,21 @@ def paragraph(details: BlameDetails, *, steps: int, bounded: bool) -> str:
     parts = [_decisive(details, steps), _sure(details), _least(details), _together(details)]
     parts += [_necessity(details), _turning(details, steps), _shared(details)]
     if bounded:
-        parts.append("The chances are estimates: levels on the way leave them open.")
+        parts.append(_estimated(details))
     return " ".join(p for p in parts if p)
+
+
+def _estimated(details: BlameDetails) -> str:
+    """What levels on the way leave open."""
+    said = (
+        "Chances are by the estimate, which assumes Gumbel-max mechanisms, and so is the decisive "
+        "row: levels on the way leave them open."
+    )
+    best = details.best
+    if best is None or not details.open[details.rows.index(best.row)]:
+        return said
+    low, high = _percent(details.lower), _percent(details.upper)
+    return f"{said} That the change would have saved the episode has a probability of {low}–{high}."
 
 
 def headword(details: BlameDetails) -> str:

@@ -242,6 +242,11 @@ def _notes(episodes: Episodes) -> list[str]:
             f"{holes:,} episodes have missing values, taken as the nearest known ones of the "
             "episode or as typical; their noise is that of the filled rows."
         )
+    if any(doubt is not None for doubt in episodes.model.doubt):
+        out.append(
+            "Mechanisms are taken as the lines that were learned: small bends, which a mean over "
+            "units mostly evens out, are no part of the interval."
+        )
     out += note_of(episodes.model, episodes.censored, relevant)
     if len(set(episodes.lengths.tolist())) > 1:
         out.append("Episodes differ in length: a row's mean is over those that have it.")
