@@ -25,6 +25,8 @@ GIVEN = ("--given", "T=20")
         (("do", "MODEL", *GIVEN, "--set", "heater=1", "--from", "9", "--to", "3"), "no row"),
         (("do", "MODEL", *GIVEN, "--set", "heater=1", "--horizon", "soon"), "not a time"),
         (("predict", "MODEL", *GIVEN, "--horizon", "5fortnight"), "unit"),
+        (("do", "MODEL", *GIVEN, "--set", "heater=1", "--from", "900"), "begin earlier"),
+        (("imagine", "MODEL", *GIVEN, "--swap", "T=4"), "Swap one of room, air, or use"),
         (("predict", "MODEL", *GIVEN, "--horizon", "0"), "holds no row"),
         (("predict", "MODEL", *GIVEN, "--level", "2"), "level"),
         (("predict", "MODEL", *GIVEN, "--target", "T9"), "no variable is called"),
@@ -138,3 +140,11 @@ def test_ctrl_c_keeps_the_checkpoint_and_says_how_to_go_on(log, tmp_path):
     assert "the same command goes on" in err
     assert "Traceback" not in err
     assert (tmp_path / "m/.checkpoint/half").read_text() == "done"
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_an_empty_table_is_said_to_be_empty(command, tmp_path):
+    (tmp_path / "none.csv").write_text("")
+    printed = command("effect", "none.csv", "--treatment", "a", "--outcome", "b")
+    assert printed.code == entry.BAD_INPUT
+    assert "none.csv is empty" in printed.err

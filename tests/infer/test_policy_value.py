@@ -188,3 +188,47 @@ def test_malformed_questions(logs):
     number = Trajectories.from_frame(rows, state="x", action="a", time="t")
     with pytest.raises(QueryError, match="levels"):
         ask(number, policies={"a": Feedback(weights={"x": 1.0})}, reward="x")
+
+
+def test_rewards_in_last_rows_are_not_lost_in_silence():
+    rng = np.random.default_rng(0)
+    rows = 4
+    table = pl.DataFrame(
+        {
+            "ep": np.repeat(np.arange(60), rows),
+            "s": rng.integers(0, 2, 60 * rows),
+            "a": rng.integers(0, 2, 60 * rows),
+            "r": np.tile([0.0, 0.0, 1.0, 3.0], 60),
+        }
+    )
+    said = {}
+    for name, shown in {
+        "whole": table,
+        "cut": table.with_columns(pl.col("r").replace(3.0, 0.0)),
+    }.items():
+        log = Trajectories.from_frame(
+            shown, state=["s"], action=["a"], reward=["r"], episode="ep", step=1.0
+        )
+        answer = value_from_log(log, PolicyValue(policies={"a": Rules(otherwise=EVEN)}))
+        said[name] = [w for w in answer.why.warnings if "last row of 60 episodes" in w]
+    assert "75%" in said["whole"][0]
+    assert not said["cut"]
+
+
+def test_weights_that_count_for_nothing_give_no_narrow_bound():
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame(
+        {
+            "ep": np.repeat(np.arange(40), 16),
+            "s": rng.normal(size=640),
+            "a": rng.integers(0, 2, 640),
+            "r": rng.normal(1.0, 0.2, 640),
+        }
+    )
+    log = Trajectories.from_frame(
+        table, state=["s"], action=["a"], reward=["r"], episode="ep", step=1.0
+    )
+    answer = value_from_log(log, PolicyValue(policies={"a": Rules(otherwise=0.0)}))
+    assert answer.status is Status.BOUNDED
+    (low,), (high,) = answer.series[0].lower, answer.series[0].upper
+    assert low <= 15.0 <= high

@@ -1,5 +1,7 @@
 """The report is one safe file, drawn without faults, and renders in a browser."""
 
+import base64
+import hashlib
 import re
 import shutil
 import subprocess
@@ -16,6 +18,7 @@ from doworld.query import Answer, Do, Plan, Predict, Series, Set, Status, Why
 from doworld.query.goal import Goal
 from doworld.session.report import answer_report, graph_section, model_report, tour_report
 from doworld.session.report.layout import lay_out
+from doworld.session.report.page import Report, Section
 from worlds_by_hand import linear_world
 
 EVIL = "<script>alert('x')</script>\" onload=\"x"
@@ -191,3 +194,13 @@ def test_it_renders_without_overflow(model, tmp_path, width):
     ).split()
     subprocess.run([*words, page.as_uri()], check=True, capture_output=True, timeout=240)
     assert picture.stat().st_size > 20_000
+
+
+def test_a_page_runs_its_own_scripts_and_no_other():
+    own = "let a = '<b>';\nf(a);"
+    page = Report("a", sections=(Section("b", f'<script type="x">{own}</script>'),)).html()
+    digest = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    policy = re.search(r'Policy" content="([^"]*)"', page)
+    assert policy is not None
+    assert policy[1].endswith(f"script-src 'sha256-{digest}'")
+    assert "script-src" not in Report("a").html()

@@ -178,7 +178,11 @@ def _whole(reading: Reading, source: str):
 
     path = Path(source)
     table = pl.scan_parquet(path) if path.suffix == ".parquet" else pl.scan_csv(path)
-    return replace(reading, state=tuple(table.collect_schema().names())).log(source)
+    try:
+        columns = tuple(table.collect_schema().names())
+    except pl.exceptions.PolarsError:
+        return reading.log(source)  # it says what is wrong with the file
+    return replace(reading, state=columns).log(source)
 
 
 def _typed(rows, name: str, text: str):

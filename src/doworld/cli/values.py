@@ -102,9 +102,11 @@ class Clock:
         start = self.rows(first) if first else 0
         stop = self.rows(last) if last else end + 1
         if start < 0 or stop <= start:
+            fix = "Give a later end" if last else f"It ends at {end * self.step:g}: begin earlier"
             raise QueryError(
                 f"the time from {first or 0} to {last or 'the end'} holds no row at a step of "
-                f"{self.step:g} {self.unit}. Give a later end; time 0 is the last given row."
+                f"{self.step:g} {self.unit}. {fix}; time 0 is the last given row, or an episode's "
+                "first."
             )
         return tuple(range(start, stop))
 

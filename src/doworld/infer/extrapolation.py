@@ -6,6 +6,7 @@ import numpy as np
 
 from doworld.infer.support import OUTSIDE, Support
 from doworld.mechanisms import AbstractBank, KnownBank, LawBank, LinearBank, PolynomialBank, plain
+from doworld.mechanisms.doubt import DoubtBank
 from doworld.model.laws import laws
 from doworld.model.world import WorldModel
 
@@ -24,7 +25,7 @@ def extrapolated(
     of ``found``. A mechanism counts as asked outside where what acts on it is unlike the log.
     """
     bank_of = {
-        int(target): plain(bank)
+        int(target): _learned(bank)
         for bank in model.dynamics.banks
         for target in np.asarray(bank.targets)[0]
     }
@@ -38,7 +39,7 @@ def extrapolated(
     equation = {law.target: law.equation(intervals=False) for law in laws(model)} if by_law else {}
     assumed = [
         f"From row {asked[i]} on, {names[i]} is extrapolated by the law "
-        f"{equation.get(names[i], 'that was given for it')}."
+        f"{equation.get(names[i], f'that was {_origin(bank_of[i])} for it')}."
         for i in by_law
     ]
     blind = [
@@ -48,6 +49,16 @@ def extrapolated(
         if i not in by_law
     ]
     return _cut(assumed), _cut(blind)
+
+
+def _learned(bank: AbstractBank) -> AbstractBank:
+    """The learned mechanisms behind altered and doubted ones."""
+    bank = plain(bank)
+    return plain(bank.inner) if isinstance(bank, DoubtBank) else bank
+
+
+def _origin(bank: AbstractBank) -> str:
+    return "given" if isinstance(bank, KnownBank) else "learned"
 
 
 def _kind(bank: AbstractBank) -> str:

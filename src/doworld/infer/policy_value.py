@@ -1,13 +1,13 @@
 """What another policy would have earned: estimators side by side, or bounds where none can hold."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from jaxtyping import Float
 
 from doworld._core.errors import QueryError
-from doworld.data import Trajectories
+from doworld.data import Role, Trajectories
 from doworld.infer.offpolicy.problem import Problem, problem_of
 from doworld.infer.offpolicy.sensitivity import (
     assumption_free,
@@ -251,7 +251,7 @@ class _Evaluation:
 
     def _choice(self, readings: Sequence[Reading]) -> tuple[Reading, Status, list[str]]:
         by_name = {r.name: r for r in readings}
-        bound = by_name[HIDDEN]
+        bound = self._bound(by_name)
         if self.suspicion.suspected:
             return bound, Status.BOUNDED, [self.suspicion.reason]
         least, most = self.problem.returns
@@ -276,13 +276,18 @@ class _Evaluation:
             [few, *([self.memory.reason] if self.memory.suspected else [])],
         )
 
+    def _bound(self, by_name: Mapping[str, Reading]) -> Reading:
+        """The sensitivity bound; none of it is left where it weighs episodes that do not count."""
+        told = TABLE in by_name or self.effective >= FEWEST
+        return by_name[HIDDEN if told else NOTHING]
+
     def _middle(self, readings: Sequence[Reading]) -> float:
         """The estimate to show inside a bound: weighed where enough is left, else by table."""
         by_name = {r.name: r for r in readings}
         own = by_name[NAMES["dr" if self.problem.horizon == 1 else "wdr"]]
         if self.effective < FEWEST:
             own = by_name.get(TABLE, own)
-        bound = by_name[HIDDEN]
+        bound = self._bound(by_name)
         return float(np.clip(own.estimate or 0.0, bound.lower or 0.0, bound.upper or 0.0))
 
     def _reward(self) -> str:
@@ -323,8 +328,24 @@ class _Evaluation:
                 f"{self.open:.1%} of the policy's actions were never logged there."
             ),
             rows=len(problem.steps),
-            warnings=tuple(reasons),
+            warnings=(*self._lost(), *reasons),
         )
+
+    def _lost(self) -> list[str]:
+        """A warning where rewards stand in last rows, whose actions led to no logged row."""
+        if self.log.schema.static or self.log.schema[self._reward()].role is not Role.REWARD:
+            return []
+        gained = np.nan_to_num(self.log.column(self._reward()))
+        last = self.log.starts[1:] - 1
+        lost = np.setdiff1d(last[gained[last] != 0], self.problem.steps.rows)
+        if not len(lost):
+            return []
+        share = float(abs(gained[lost]).sum() / abs(gained).sum())
+        return [
+            f"The last row of {len(lost):,} episodes holds a reward, and {share:.0%} of all that "
+            "was logged: it is left out, since its action led to no logged row. Put each reward in "
+            "the row of the action that earned it, and end each episode with the state it led to."
+        ]
 
     def _fix(self, status: Status) -> str:
         if status is not Status.BOUNDED:

@@ -212,9 +212,10 @@ class Fact:
         acting = [i for i in relevant if schema.variables[i].role is Role.ACTION]
         if acting and schema.policy is not Policy.RANDOMISED and not schema.static:
             names = ", ".join(schema.names[i] for i in acting)
-            out.append(
-                f"Where nobody intervenes, {names} stays as logged: its policy does not react."
-            )
+            many = len(acting) > 1
+            kept = f"{names} {'stay' if many else 'stays'} as logged"
+            whose = "their policies do" if many else "its policy does"
+            out.append(f"Where nobody intervenes, {kept}: {whose} not react.")
         acts = self.reach.acts
         longest = max((k for k in range(acts.shape[2]) if acts[..., k].any()), default=0)
         if longest > 1:
