@@ -46,16 +46,11 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
     """
     past = query.episode
     check_schema(model.schema, past)
-    many = isinstance(past, Population) or (model.schema.static and past.length > 1)
-    if not (many and model.schema.static and linear_of(model) is not None):
-        # else a mean over a table's units in closed form: small bends average out, and it says so
-        model = doubtful(model)
+    if isinstance(past, Population) or (model.schema.static and past.length > 1):
+        return _many(model, query, seed)
+    model = doubtful(model)
     targets = targets_of(model.schema, query.target)
     reach = Reach.of(model)
-    if many:
-        from doworld.infer.counterfactual.population import population
-
-        return population(model, query, targets, reach, seed=seed)
     fact = fact_of(model, past, targets, reach, seed=seed)
     check_logged(model.schema, targets, fact.logged)
     worlds = [fact.otherwise(done, name) for name, done in query.worlds.items()]
@@ -95,6 +90,15 @@ def _linear(worlds: Sequence[Otherwise]) -> Linear | None:
     values = fact.filled.values[:1]
     every = (linear.answers(w.setup.done, fact.targets, values) for w in worlds)
     return linear if all(every) else None
+
+
+def _many(model: WorldModel, query: Counterfactual, seed: int) -> Answer:
+    from doworld.infer.counterfactual.population import population
+
+    if not model.schema.static or linear_of(model) is None:
+        model = doubtful(model)  # else the closed form, which says what it leaves out
+    targets = targets_of(model.schema, query.target)
+    return population(model, query, targets, Reach.of(model), seed=seed)
 
 
 def singles(query: Counterfactual) -> list[Counterfactual]:
