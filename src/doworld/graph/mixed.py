@@ -29,8 +29,8 @@ class MixedGraph(Generic[N]):
     with itself. A cycle is found by ``order``, not here: separation is defined without it.
 
     >>> bow = MixedGraph.of("x -> y", "x <-> y")
-    >>> bow.districts()
-    (frozenset({'x', 'y'}),)
+    >>> [sorted(district) for district in bow.districts()]
+    [['x', 'y']]
     """
 
     nodes: tuple[N, ...]
