@@ -31,6 +31,8 @@ WAVES, COPIES = 192, 4
 MOST_ROWS, FEWEST_ROWS = 2000, 100
 RATIOS = np.array([np.inf, *np.logspace(3.5, -1.0, 10)])
 """λ = σ²/τ²; ∞ leaves the family as it is."""
+FAR = 5.0
+"""Robust standard deviations at which residuals are cut."""
 LENGTHS = (0.35, 0.7, 1.5, 3.0)
 MEAN_LOG_CHI = -1.2704
 """E log ε² of a standard normal ε."""
@@ -160,6 +162,9 @@ def _read(bank, features, before):
 
 def _draws(waves: Waves, left, width, rng) -> tuple[np.ndarray, np.ndarray]:
     """(location, log_scale) weights of every copy."""
+    # rare jumps, as at a wall, would lend their size to the doubt everywhere
+    reach = FAR * np.median(np.abs(left - np.median(left))) / 0.6745
+    left = np.clip(left, *(np.median(left) + np.array([-reach, reach])))
     left = left - left.mean()
     first = _Regression.of(waves, left)
     error = (left - waves.table @ first.mean()) / np.maximum(width, 1e-9)
