@@ -8,7 +8,9 @@ from jaxtyping import Float
 
 from doworld._core.errors import QueryError
 from doworld.data import Role, Trajectories
+from doworld.graph import CausalGraph
 from doworld.infer.offpolicy.problem import Problem, problem_of
+from doworld.infer.offpolicy.refused import distrusted, refused_of
 from doworld.infer.offpolicy.sensitivity import (
     assumption_free,
     hidden_groups,
@@ -49,11 +51,13 @@ def policy_value(model: WorldModel, query: PolicyValue, *, seed: int = 0) -> Ans
             "a policy's value is computed from logged episodes, and a saved model carries none. "
             "Ask with them: ask(model, query, log=log), or --log LOG."
         )
-    return value_from_log(model.log, query, seed=seed)
+    return value_from_log(model.log, query, seed=seed, graph=model.graph)
 
 
-def value_from_log(log: Trajectories, query: PolicyValue, *, seed: int = 0) -> Answer:
-    """The value from a log alone.
+def value_from_log(
+    log: Trajectories, query: PolicyValue, *, seed: int = 0, graph: CausalGraph | None = None
+) -> Answer:
+    """The value from a log alone; what ``graph`` suspects of the logged actions is heeded.
 
     Weighing estimators (see ``Weighing.estimates``), fitted Q-evaluation, and three bounds are
     computed side by side. The answer gives
@@ -63,15 +67,19 @@ def value_from_log(log: Trajectories, query: PolicyValue, *, seed: int = 0) -> A
     * else fitted Q-evaluation, if nothing hidden lasts from row to row: the state tells all;
     * else a bound: next levels of the states that something hidden moves may be up to Λ times as
       likely, or less likely, than logged, Λ being twice what the log's own past reveals. Status
-      ``bounded``; the hidden cause is named in ``why``.
+      ``bounded``; the hidden cause is named in ``why``. So it is too where the question itself asks
+      for a hidden cause, by a strength above 1.
 
     What the policy does where the log never did it is worth anything between the least and the
-    greatest logged return.
+    greatest logged return. Policies over numbers are ``not_identified``.
 
     Raises ``UnknownNameError`` and ``QueryError`` for names, levels and policies that do not fit.
     """
+    refused = refused_of(log, query)
+    if refused is not None:
+        return refused
     problem = problem_of(log, query.policies, query.reward, query.discount)
-    return _Evaluation(log, query, problem, seed).answer()
+    return _Evaluation(log, query, problem, seed, distrusted(graph, query)).answer()
 
 
 @dataclass(eq=False)
@@ -80,6 +88,7 @@ class _Evaluation:
     query: PolicyValue
     problem: Problem
     seed: int
+    distrust: Suspicion | None = None
     draws: np.ndarray = field(init=False)
     weighing: Weighing = field(init=False)
     suspicion: Suspicion = field(init=False)
@@ -92,7 +101,8 @@ class _Evaluation:
         draws = rng.multinomial(count, np.full(count, 1 / count), DRAWS)
         self.draws = np.concatenate([np.ones((1, count)), draws]).astype(float)
         self.weighing = weighing_of(self.problem, critic_of(self.problem))
-        self.suspicion, self.memory = suspected(self.log), remembers(self.log)
+        self.suspicion = self.distrust or suspected(self.log)
+        self.memory = remembers(self.log)
         if self.query.strength == 1:
             told = "Nothing hidden is assumed to have moved the actions: strength = 1 was asked."
             self.suspicion = Suspicion(False, False, reason=told)
@@ -109,6 +119,11 @@ class _Evaluation:
         before = self.weighing.before[self.problem.steps.episode, self.problem.place]
         missing = 1 - self.problem.behaviour.possible
         return float((before * missing).sum() / max(before.sum(), 1e-12))
+
+    @property
+    def asked_hidden(self) -> bool:
+        """Whether the question itself allows for a hidden cause."""
+        return self.query.strength is not None and self.query.strength > 1
 
     def _hidden(self) -> tuple[str, ...]:
         """The states that something hidden moves."""
@@ -255,11 +270,15 @@ class _Evaluation:
         if self.suspicion.suspected:
             return bound, Status.BOUNDED, [self.suspicion.reason]
         least, most = self.problem.returns
-        if self.open > WIDEST * 2:
-            reason = (
-                f"{self.open:.1%} of the policy's actions were never logged where it takes them: "
-                f"they are worth anything between {least:g} and {most:g}."
-            )
+        reason = (
+            f"{self.open:.1%} of the policy's actions were never logged where it takes them: "
+            f"they are worth anything between {least:g} and {most:g}."
+        )
+        left_open = self.open > WIDEST * 2
+        if self.asked_hidden:
+            told = f"A hidden cause is allowed for, as asked: strength = {self.strength:g}."
+            return bound, Status.BOUNDED, [told, *([reason] if left_open else [])]
+        if left_open:
             return by_name.get(TABLE, by_name[NAMES["dr"]]), Status.BOUNDED, [reason]
         if self.effective >= FEWEST:
             name = NAMES["dr" if self.problem.horizon == 1 else "wdr"]
@@ -353,4 +372,6 @@ class _Evaluation:
         if self.suspicion.suspected:
             actions = ", ".join(self.suspicion.actions) or "the actions"
             return f"Log what decided {actions}, or draw them at random in some episodes."
+        if self.asked_hidden:
+            return "Ask with strength=1, or without one, for the value if nothing is hidden."
         return "Log episodes in which the policy's own actions are taken more often."

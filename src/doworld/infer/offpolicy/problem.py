@@ -13,7 +13,7 @@ from doworld.infer.offpolicy.behaviour import Behaviour, behaviour_of
 from doworld.infer.offpolicy.steps import Steps, codes_of, steps_of
 from doworld.infer.offpolicy.target import Target, target_of
 
-__all__ = ["Problem", "problem_of"]
+__all__ = ["Problem", "problem_of", "reward_of"]
 
 MOST_STATES = 20_000
 
@@ -91,9 +91,11 @@ def problem_of(
     for name in policies:
         log.schema.position(name)
     steps = steps_of(log, actions=actions)
-    gained = log.column(_reward(log, reward))[steps.rows]
+    gained = log.column(reward_of(log, reward))[steps.rows]
     if np.isnan(gained).all():
-        raise QueryError(f"the reward {_reward(log, reward)!r} was never logged where actions are.")
+        raise QueryError(
+            f"the reward {reward_of(log, reward)!r} was never logged where actions are."
+        )
     gained = np.nan_to_num(gained)
     target = target_of(log, steps, policies)
     state, following, states, policy = _coded(steps, target)
@@ -116,7 +118,8 @@ def problem_of(
     return replace(problem, horizon=int(place.max()) + 1, returns=ends)
 
 
-def _reward(log: Trajectories, name: str) -> str:
+def reward_of(log: Trajectories, name: str) -> str:
+    """The variable that is summed; raises ``QueryError`` where it is none or not the only one."""
     if name:
         if log.schema[name].role is Role.ACTION:
             raise QueryError(f"{name!r} is an action and cannot be the reward. Name what it earns.")

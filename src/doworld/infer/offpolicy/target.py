@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from doworld._core.errors import QueryError
-from doworld.data import Schema, Trajectories
+from doworld.data import Trajectories
 from doworld.infer.offpolicy.steps import Steps
 from doworld.query.policy_arrays import PolicyArrays, compiled
 
@@ -50,11 +50,11 @@ def chances(
 def target_of(log: Trajectories, steps: Steps, policies: Mapping[str, Any]) -> Target:
     """The target's chances at every step.
 
-    Raises ``UnknownNameError`` for names and levels that do not exist and ``QueryError`` for
-    actions without levels, and for a policy that reads what is not known when it acts.
+    All actions have levels. Raises ``UnknownNameError`` for names and levels that do not exist and
+    ``QueryError`` for a policy that reads what is not known when it acts.
     """
     schema = log.schema
-    _check(schema, policies, steps)
+    _check(policies, steps)
     counts = [schema[n].levels for n in steps.done_names]
     size = int(np.prod(counts))
     if size > MOST:
@@ -78,14 +78,8 @@ def target_of(log: Trajectories, steps: Steps, policies: Mapping[str, Any]) -> T
     return Target(np.asarray(action, np.int64), joint, labels)
 
 
-def _check(schema: Schema, policies: Mapping[str, Any], steps: Steps) -> None:
+def _check(policies: Mapping[str, Any], steps: Steps) -> None:
     for name, policy in policies.items():
-        if not schema[name].levels:
-            raise QueryError(
-                f"{name!r} is {schema[name].kind.value}: a log hardly ever holds the very number "
-                "that a policy asks for, so weights say nothing. Cut it into levels, or roll the "
-                "policy out in the model: Do with Follow."
-            )
         for read in policy.reads:
             if read not in steps.seen_names:
                 what = "is itself chosen by a policy" if read in policies else "is not a state"
