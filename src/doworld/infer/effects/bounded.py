@@ -8,7 +8,7 @@ from doworld.identify.verdict import Program
 from doworld.infer.bounding import Bound, Counts, tian_pearl
 from doworld.infer.bounding.gate import solve_program
 from doworld.infer.effects import discrete
-from doworld.infer.effects.adjustment import SIMPLE
+from doworld.infer.effects.adjustment import FEWEST, SIMPLE, described, too_few
 from doworld.infer.effects.asked import UnanswerableError
 from doworld.infer.effects.case import Case, Found
 from doworld.infer.effects.discrete import mean_of
@@ -171,7 +171,9 @@ def by_causation(case: Case) -> Found:
     if len(case.asked.levels) != 2 or not case.asked.discrete or schema[names[1]].levels != 2:
         raise UnanswerableError(TWO_LEVELS.format(query.estimand.upper()), CUT)
     sample = case.sample()
-    sample = sample.part(np.isin(sample.treatment, case.asked.levels))
+    sample = sample.part(np.isin(sample.treatment, case.asked.levels) & described(case, sample))
+    if len(sample) < FEWEST:
+        raise UnanswerableError(*too_few(len(sample)))
     fitted = discrete.nuisance(sample, np.array(case.asked.levels), seed=case.seed, repeats=3)
     shared = overlap(fitted, case.asked.names)
     reason = lacking(shared)
@@ -192,7 +194,9 @@ def by_causation(case: Case) -> Found:
     bound = getattr(both, query.estimand)
     point = _point(case, bound, query.estimand.upper())
     out = _bounded(case, (point,), bound, WORDS[query.estimand])
-    return replace(out, sample=sample, overlap=shared, assumptions=(SIMPLE, *bound.assumptions))
+    who = "over rows that are as given" if query.given else out.population
+    assumed = (SIMPLE, *bound.assumptions)
+    return replace(out, sample=sample, population=who, overlap=shared, assumptions=assumed)
 
 
 def _point(case: Case, bound: Bound, name: str) -> Estimated:
