@@ -147,11 +147,11 @@ def test_a_lagged_cause_is_found_where_it_began():
 @pytest.mark.parametrize("push", "abd")
 def test_a_drift_goes_to_the_mechanism_that_moved(push):
     before, after = log(rows(0, 500)), log(rows(1, 500, push, 2.0))
-    found = attribute_drift(before, after, GRAPH, target="c")
+    found = attribute_drift(before, after, GRAPH, target="c", level=0.99)
     first = found.mechanisms[0]
     assert first.name == push
     true = 2.0 * {"a": 1.5, "b": 1.0, "d": 1.0}[push]
-    assert first.lower - 0.1 <= true <= first.upper + 0.1
+    assert first.lower - 0.05 <= true <= first.upper + 0.05
     assert sum(m.contribution for m in found.mechanisms) == pytest.approx(found.shift)
     shift = after.column("c").mean() - before.column("c").mean()
     assert found.shift == pytest.approx(shift, abs=0.02)

@@ -167,7 +167,8 @@ class _Problem:
             return list(asked), list(seen)
         if one != other:
             self.fresh.remove(other)
-        self.same = [tuple(one if v == other else v for v in pair) for pair in self.same]
+        alike = {other: one}
+        self.same = [(alike.get(a, a), alike.get(b, b)) for a, b in self.same]
         asked, seen = ([e.renamed(other, one) for e in part] for part in (asked, seen))
         return self.unified(asked, seen)
 

@@ -83,13 +83,13 @@ def attribute_drift(
     orders = _orders(len(names), rng)
     game = _Game(before, graph, names, target)
     spread = float(scaled.spread[at])
-    logs = game.rows(scaled.usual), game.rows(scaled.now)
-    whole = game.values(*logs, orders) * spread
+    usual, now = game.rows(scaled.usual), game.rows(scaled.now)
+    whole = game.values(usual, now, orders) * spread
     # the first of all orders would favour some mechanisms; the first of random ones do not
     some = orders if len(names) <= EXACT else orders[:FEWER_ORDERS]
     boots = np.stack(
         [
-            game.values(*(log[_blocks(len(log), rng)] for log in logs), some) * spread
+            game.values(usual[_blocks(len(usual), rng)], now[_blocks(len(now), rng)], some) * spread
             for _ in range(RESAMPLES)
         ]
     )
