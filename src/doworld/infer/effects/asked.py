@@ -69,8 +69,6 @@ def asked(log: Trajectories, graph: CausalGraph, query: Effect) -> Asked:
             f"treatment and outcome are both {query.treatment!r}. Name two variables"
             + ("." if schema.static else ", or a lag of one row or more.")
         )
-    if schema.static:
-        _apart(query)
     _roles(query, schema)
     lag = _lag(graph, schema, query)
     _varied(log, query)
@@ -83,15 +81,6 @@ def asked(log: Trajectories, graph: CausalGraph, query: Effect) -> Asked:
 
 def _name(label: object) -> str:
     return number(label) if isinstance(label, float) else str(label)
-
-
-def _apart(query: Effect) -> None:
-    """Raises ``QueryError`` where a table's treatment or outcome is named a second time."""
-    for part in ("adjust", "mediator", "instrument", "negative_controls"):
-        for name in getattr(query, part) or ():
-            if name in (query.treatment, query.outcome):
-                role = "treatment" if name == query.treatment else "outcome"
-                raise QueryError(f"{name!r} is the {role}. Take it out of {part}.")
 
 
 def _roles(query: Effect, schema: Schema) -> None:
