@@ -4,7 +4,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from doworld._core.palette import AMBER, BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE
-from doworld.query.scale import beyond, future, narrowed
+from doworld.query.scale import beyond, clock, future, narrowed
 from doworld.query.text import headline
 from doworld.query.words import number, phrase, spans
 
@@ -320,7 +320,7 @@ def _tracks(
 def _dress(fig: "Figure", answer: "Answer", layout: _Layout, series: "list[Series]") -> None:
     words, tone = headline(answer)
     static = answer.step == 0
-    unit = "row" if answer.time_unit == "steps" or static else f"time [{answer.time_unit}]"
+    unit = clock(answer.step, answer.time_unit)
     title = f'<span style="color:{TONES[tone]}"><b>{words}</b></span>'
     if answer.why.summary:
         title += (

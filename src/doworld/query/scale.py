@@ -1,11 +1,11 @@
-"""The part of an axis that is worth its room: where the answer is, not where its bound ends."""
+"""What axes say and show: the part worth its room, where the answer is and not its bound ends."""
 
 from collections.abc import Iterable
 from math import isfinite
 
 from doworld.query.words import number
 
-__all__ = ["beyond", "future", "narrowed"]
+__all__ = ["beyond", "clock", "future", "narrowed"]
 
 WIDER = 4.0
 """A bound more than so many times as tall as all estimates and facts is cut at the panel's edge."""
@@ -56,6 +56,17 @@ def future(past: Iterable[int], rows: Iterable[int]) -> list[int] | None:
         return None
     first = after[0] - round(PAST * len(after))
     return [first, after[-1]] if before[0] < first and before[0] < after[0] else None
+
+
+def clock(step: float, unit: str) -> str:
+    """The title of an axis of time: rows where there is no clock.
+
+    >>> clock(0.5, "s"), clock(1.0, "steps"), clock(1.0, "")
+    ('time [s]', 'row', 'time')
+    """
+    if step == 0 or unit == "steps":
+        return "row"
+    return f"time [{unit}]" if unit else "time"
 
 
 def _finite(values: Numbers) -> list[float]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from doworld._core.palette import BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE
 from doworld.query.details import AbstractDetails
-from doworld.query.scale import beyond, narrowed
+from doworld.query.scale import beyond, clock, narrowed
 from doworld.query.words import number
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ def _dress(fig: "Figure", answer: "Answer", inner: float, count: int) -> None:
 
     head, foot = 92, 96
     static = answer.step == 0
-    unit = "row" if answer.time_unit == "steps" else f"time [{answer.time_unit}]"
+    unit = clock(answer.step, answer.time_unit)
     fig.update_layout(
         template="plotly_white",
         height=int(inner + head + foot),
