@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -53,3 +54,15 @@ def ask(
         print(f"{before[0]} failed: {done.stderr.strip().splitlines()[-1:]}", file=sys.stderr)
         return None
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def ask_first(
+    pythons: Sequence[str], script: str, before: Sequence[str], given: Sequence[str], **how: Any
+) -> list[dict] | None:
+    """``ask`` of the first interpreter that has the peer; peers that conflict have one each."""
+    found = None
+    for python in pythons:
+        found = ask(python, script, before, given, **how)
+        if found is not None and not any("absent" in line for line in found):
+            return found
+    return found

@@ -14,6 +14,7 @@ import numpy as np
 
 import doworld as dw
 from _table import Row, interval
+from _workers import each
 from doworld.query import Blame
 from doworld.worlds.planted import KINDS, Failure, Planted
 
@@ -25,10 +26,9 @@ NEIGHBOURS = 25
 
 def rows(options: argparse.Namespace) -> list[Row]:
     failures = 3 if options.quick else 8
-    worlds = {
-        (kind, seed): world(kind, seed, failures) for kind in KINDS for seed in range(options.seeds)
-    }
-    return table(worlds, options.seeds)
+    cases = [(kind, seed, failures) for kind in KINDS for seed in range(options.seeds)]
+    found = each(world, cases, options.workers)
+    return table({c[:2]: off for c, off in zip(cases, found, strict=True)}, options.seeds)
 
 
 def world(kind: str, seed: int, failures: int) -> dict[str, list[int]]:

@@ -8,6 +8,7 @@ import polars as pl
 
 import doworld as dw
 from _table import Row, data_folder
+from _workers import each
 
 NHEFS = ("sex", "race", "age", "education", "smokeintensity", "smokeyrs", "exercise", "active")
 NHEFS = (*NHEFS, "wt71")
@@ -161,6 +162,9 @@ def _coverage(kind: str, tables: int, rows: int) -> Row:
     )
 
 
+KINDS = ("two levels", "binary", "dose")
+
+
 def rows(options: argparse.Namespace) -> list[Row]:
     """The published comparisons, then coverage."""
     tables = 20 if options.quick else 200
@@ -169,5 +173,5 @@ def rows(options: argparse.Namespace) -> list[Row]:
         _cps(),
         _cps_joined(),
         _college(),
-        *(_coverage(kind, tables, 500) for kind in ("two levels", "binary", "dose")),
+        *each(_coverage, [(kind, tables, 500) for kind in KINDS], options.workers),
     ]

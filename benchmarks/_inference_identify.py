@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from _beside import ask
+from _beside import ask_first
 from _table import Row
 from doworld.graph import MixedGraph
 from doworld.identify import Hedge, Identified, NotIdentified, effect_of, given_effect_of
@@ -83,11 +83,13 @@ def is_hedge(q: Question, hedge: Hedge) -> bool:
     )
 
 
-def peer_verdicts(python: str, name: str, questions: list[Question]) -> list[bool | None] | None:
+def peer_verdicts(
+    pythons: list[str], name: str, questions: list[Question]
+) -> list[bool | None] | None:
     out: list[bool | None] = []
     for at in range(0, len(questions), BATCH):
         text = "\n".join(q.line() for q in questions[at : at + BATCH])
-        said = ask(python, "_identify_peers.py", [name], [text])
+        said = ask_first(pythons, "_identify_peers.py", [name], [text])
         if said is None or any("absent" in s for s in said):
             return None
         out += [s["said"] for s in said]

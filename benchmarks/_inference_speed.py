@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 import doworld as dw
-from _beside import ask, table_text
+from _beside import ask_first, table_text
 from _table import Row
 from doworld.infer.counterfactual.units import units
 from doworld.model.learn import Settings
@@ -52,7 +52,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
     peer = None
     if options.peers:
         given = [table_text(x, names), table_text(weights)]
-        found = ask(options.peers, "_gcm.py", [str(CHANGED), str(VALUE)], given, threads=1)
+        found = ask_first(options.peers, "_gcm.py", [str(CHANGED), str(VALUE)], given, threads=1)
         peer = found[0] if found and "times" in found[0] else None
     out = []
     for count, asked, repeats in ((1, 50, 200), (1000, 3, 30)):
@@ -62,7 +62,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
         def question(part=part, target=()):
             return dw.ask(model, dw.Counterfactual(episode=part, interventions=done, target=target))
 
-        ask_first, whole, _ = timed(question, max(repeats // 10, 5))
+        cold, whole, _ = timed(question, max(repeats // 10, 5))
         _, single, _ = timed(lambda: question(target=(names[-1],)), max(repeats // 10, 5))
         beside, ratio, note = {}, float("nan"), "no peer: give --peers PYTHON with dowhy"
         if peer is not None:
@@ -77,7 +77,7 @@ def rows(options: argparse.Namespace) -> list[Row]:
                 "ask, all 30 nodes": f"{whole:.2f} ms, {own['median'] / whole:.1f}×",
                 "ask, one target": f"{single:.2f} ms, {own['median'] / single:.1f}×",
             }
-        beside["ask's first call"] = f"{ask_first:.0f} ms"
+        beside["ask's first call"] = f"{cold:.0f} ms"
         out.append(
             Row(
                 f"{NODES}-node linear model, counterfactual of {count:,} unit{'s'[: count > 1]}, "

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import doworld as dw
 from _table import Row
-from doworld.worlds.traps import Trap, TrapWorld, trap_world
+from _workers import each
+from doworld.worlds.traps import Trap, trap_world
 
 WORLDS = 63
 """Of each of eight kinds: 504 with a trap, and as many twins."""
@@ -31,12 +32,8 @@ class _Seen:
 def rows(options: argparse.Namespace) -> list[Row]:
     """Two rows: the traps, and their twins."""
     worlds = 6 if options.quick else WORLDS
-    seen = [
-        _asked(trap_world(kind, sprung=sprung, seed=seed))
-        for kind in Trap
-        for sprung in (True, False)
-        for seed in range(worlds)
-    ]
+    cases = [(k, sprung, s) for k in Trap for sprung in (True, False) for s in range(worlds)]
+    seen = each(_asked, cases, options.workers)
     traps, twins = ([s for s in seen if s.sprung is sprung] for sprung in (True, False))
     honest = 100 * sum(not s.wrong for s in traps) / len(traps)
     refused = 100 * sum(s.status != "identified" for s in twins) / len(twins)
@@ -68,7 +65,8 @@ def rows(options: argparse.Namespace) -> list[Row]:
     ]
 
 
-def _asked(world: TrapWorld) -> _Seen:
+def _asked(kind: Trap, sprung: bool, seed: int) -> _Seen:
+    world = trap_world(kind, sprung=sprung, seed=seed)
     # mechanisms that are linear or polynomial: thousands of networks would take a day
     light = dw.Settings(members=5, structures=2, neural=None)
     with warnings.catch_warnings():

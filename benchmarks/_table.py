@@ -102,6 +102,7 @@ def show(title: str, rows: list[Row], json_file: Path | None = None) -> None:
     for row in rows:
         mark = "[green]yes[/]" if row.passed else "[red]no[/]"
         beside = ", ".join(f"{k} {v}" for k, v in row.beside.items())
+        beside = "\n".join(filter(None, (beside, row.note)))
         table.add_row(row.what, row.asked, row.reached, mark, beside)
     Console(width=max(100, Console().width)).print(table)
     if json_file is not None:

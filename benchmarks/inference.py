@@ -1,9 +1,11 @@
 """The third rung against known truths: identification, counterfactuals, blame, effects, trust.
 
-    doworld bench inference [PART …] [--json FILE] [--quick] [--seeds N] [--peers PYTHON] [--resume]
+    doworld bench inference [PART …] [--json FILE] [--quick] [--seeds N] [--peers PYTHON]
+                           [--workers N] [--resume]
 
 Every part is the module ``_inference_PART`` beside this file, with one function
-``rows(options) -> list[Row]``. Peers run in the interpreter PYTHON.
+``rows(options) -> list[Row]``. Peers run in the interpreter PYTHON; where they
+conflict (dowhy; ananke, antecedent), give ``--peers`` once for each of theirs.
 """
 
 import argparse
@@ -39,7 +41,13 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("inference.json"))
     parser.add_argument("--quick", action="store_true", help="a tenth of the worlds")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--peers", default=None, help="a Python that has the peers")
+    parser.add_argument(
+        "--peers",
+        action="append",
+        default=[],
+        help="a Python that has peers; give it twice for two",
+    )
+    parser.add_argument("--workers", type=int, default=1, help="processes that share the worlds")
     parser.add_argument("--resume", action="store_true")
     options = parser.parse_args()
     unknown = [p for p in options.parts if p not in PARTS]

@@ -148,21 +148,24 @@ class CausalGraph:
         """(source, lag) of every directed edge into ``target``; raises ``UnknownNameError``."""
         if target not in self.names:
             raise UnknownNameError("variable", target, self.names)
-        return tuple(
-            (e.source, e.lag)
-            for e in self.edges()
-            if e.target == target and e.mark is Mark.DIRECTED
-        )
+        return self._families[0].get(target, ())
 
     def children(self, source: str) -> tuple[tuple[str, int], ...]:
         """(target, lag) of every directed edge out of ``source``; raises ``UnknownNameError``."""
         if source not in self.names:
             raise UnknownNameError("variable", source, self.names)
-        return tuple(
-            (e.target, e.lag)
-            for e in self.edges()
-            if e.source == source and e.mark is Mark.DIRECTED
-        )
+        return self._families[1].get(source, ())
+
+    @cached_property
+    def _families(self) -> tuple[dict[str, tuple[tuple[str, int], ...]], ...]:
+        """(parents by target, children by source), in the order of ``edges``."""
+        above: dict[str, list[tuple[str, int]]] = {}
+        below: dict[str, list[tuple[str, int]]] = {}
+        for e in self.edges():
+            if e.mark is Mark.DIRECTED:
+                above.setdefault(e.target, []).append((e.source, e.lag))
+                below.setdefault(e.source, []).append((e.target, e.lag))
+        return tuple({n: tuple(of) for n, of in each.items()} for each in (above, below))
 
     def descendants(self, source: str) -> frozenset[str]:
         """Every variable that ``source`` can act on at any later time, itself included."""

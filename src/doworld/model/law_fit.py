@@ -55,6 +55,7 @@ class LawFit:
         unexplained: the same over the spread of the target (of its increments where residual).
         knots: shape of the noise.
         log_likelihood: mean over held-out rows, scaled units.
+        length: what the terms were chosen by, an extended information criterion, own units.
     """
 
     terms: tuple[Term, ...]
@@ -64,6 +65,7 @@ class LawFit:
     unexplained: float
     knots: Float[np.ndarray, " knots"]
     log_likelihood: float
+    length: float
 
     @property
     def linear(self) -> bool:
@@ -92,10 +94,13 @@ def fit_law(schema: Schema, design: Design, parents: Parents, i: int, *, seed: i
     rng = np.random.default_rng([seed, 53, i])
     picked = _sample(rng, train)
     straight = np.array([_straight(term) for term in terms])
-    chosen = _choose(products(raw[picked], terms), target[picked], np.array(costs), straight)
+    chosen, length = _choose(
+        products(raw[picked], terms), target[picked], np.array(costs), straight
+    )
     law = tuple(terms[j] for j in sorted(chosen, key=lambda j: (costs[j], j)))
     scale = float(design.scale[parents.targets[i]])
-    return _fitted(replace(data, target=target), raw, law, train, judge, scale=scale)
+    fit = _fitted(replace(data, target=target), raw, law, train, judge, scale=scale)
+    return replace(fit, length=length)
 
 
 def _own_units(
@@ -138,8 +143,10 @@ def _straight(term: Term) -> bool:
     return not term or (len(term) == 1 and term[0].operation is Operation.IDENTITY)
 
 
-def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray, straight: np.ndarray) -> list[int]:
-    """The subset of least extended Bayesian information criterion.
+def _choose(
+    X: np.ndarray, y: np.ndarray, costs: np.ndarray, straight: np.ndarray
+) -> tuple[list[int], float]:
+    """The subset of least extended Bayesian information criterion, and that.
 
     n log(RSS/n) + Σ_j (log n + 2 log p_j), with p_j the number of terms that cost no more than the
     j-th (Chen & Chen 2008, γ = 1): the second logarithm pays for the choice among many, and linear
@@ -149,7 +156,7 @@ def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray, straight: np.ndarra
     n = len(y)
     spread = float(y.std()) if n else 0.0
     if n < FEWEST or spread <= 1e-12 * float(np.abs(y).max(initial=0.0)):
-        return [0]  # the constant comes first
+        return [0], 0.0  # the constant comes first
     among = np.searchsorted(np.sort(costs), costs, side="right")
     price = np.log(n) + 2 * np.log(among)
     least = (EXACT * spread) ** 2
@@ -172,7 +179,7 @@ def _choose(X: np.ndarray, y: np.ndarray, costs: np.ndarray, straight: np.ndarra
                 break
         if left <= least:
             break
-    return found
+    return found, best
 
 
 def least_squares(P: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -213,6 +220,7 @@ def _fitted(
         unexplained=rmse / spread,
         knots=fit_knots(error / sigma),
         log_likelihood=log_density(error, sigma),
+        length=0.0,
     )
 
 

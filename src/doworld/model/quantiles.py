@@ -23,5 +23,21 @@ def ends(
     tail = (1 - level) / 2
     moved = (tail * (count + 1) - 1) / max(count - 1, 1)
     p = float(np.clip(moved, 0.0, 0.5))
-    low, middle, high = np.quantile(draws, [p, 0.5, 1 - p], axis=axis)
-    return np.asarray(low), np.asarray(middle), np.asarray(high)
+    ordered = np.sort(np.moveaxis(draws, axis, 0), axis=0)
+    low, middle, high = (_between(ordered, q) for q in (p, 0.5, 1 - p))
+    return low, middle, high
+
+
+def _between(ordered: np.ndarray, q: float) -> np.ndarray:
+    """The quantile of sorted draws, between neighbours by a straight line, as ``np.quantile``.
+
+    That one looks for masks and NaN at length: 300 µs of a small array, where this takes 10.
+    """
+    place = q * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    part = place - below
+    # the nearer end carries the sum, so that equal neighbours give exactly their value
+    step = ordered[above] - ordered[below]
+    out = ordered[below] + part * step if part < 0.5 else ordered[above] - (1 - part) * step
+    return np.where(np.isnan(ordered[-1]), np.nan, out)  # NaN sorts last

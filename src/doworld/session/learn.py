@@ -11,6 +11,7 @@ from doworld.discover import discover, unidentified
 from doworld.graph import CausalGraph, Prior, Unidentified
 from doworld.mechanisms import Known
 from doworld.model.learn import Settings, fit
+from doworld.model.within import within_row
 from doworld.model.world import WorldModel
 
 __all__ = ["learn"]
@@ -34,7 +35,8 @@ def learn(
 
     Args:
         log: what was done and what happened.
-        graph: edges to follow; None discovers them with the arguments below.
+        graph: edges to follow; None discovers them with the arguments below, and where laws are
+            much shorter with causes in the same row, takes these (``model.within``).
         prior, max_lag, contemporaneous, fdr: see ``discover``.
         known: laws that the user knows; see ``doworld.Known``.
         settings: members, training budget.
@@ -53,6 +55,8 @@ def learn(
             seed=seed,
             progress=progress,
         )
+        if contemporaneous is not False:
+            graph = within_row(log, graph, prior=prior, known=known, seed=seed)
     else:
         graph = replace(graph, unidentified=_facts(graph, log, known))
     return fit(

@@ -114,6 +114,13 @@ def by_instrument(case: Case) -> Found:
             f"By an instrument, only the effect of two levels can be told, not {query.estimand}.",
             "Ask for ate, with two levels.",
         )
+    if query.given:
+        raise UnanswerableError(
+            "By an instrument, the effect on all whom it moves is told, not among those that "
+            f"{', '.join(query.given)} describes.",
+            "Leave out given, or hand in the log of these rows alone where nothing that the "
+            "instrument moves chose them.",
+        )
     nodes = case.route.instrument
     sample = case.sample(needed=nodes)
     z = np.column_stack([column(case.log, n, k, sample.at) for n, k in nodes])
