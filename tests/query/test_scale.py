@@ -2,7 +2,7 @@
 
 import pytest
 
-from doworld.query import Counterfactual, Do, Series, Set
+from doworld.query import Do, Series, Set
 from doworld.query.answer import Answer
 from doworld.query.scale import narrowed
 from doworld.session.report.charts import fan
