@@ -70,22 +70,30 @@ def effect_of(
 
 
 def _method(case: Case):
-    """What computes the estimand along the route."""
+    """What computes the estimand along the route; never for other rows than those asked about."""
     kind, query = case.route.kind, case.query
     if kind == "refused":
         raise UnanswerableError(case.route.reason, case.route.fix)
-    if kind == "adjustment" and query.estimand in ("pn", "ps", "pns"):
-        return by_causation
-    if kind == "adjustment" and query.mediator:
-        return by_mediation
     level_by_level = case.asked.discrete and query.estimand != "dose"
     pair = level_by_level and query.estimand == "ate" and len(case.asked.levels) == 2
+    adjusted = by_adjustment if level_by_level else by_dose
+    if query.estimand in ("pn", "ps", "pns"):
+        adjusted = by_causation
+    elif query.mediator:
+        adjusted = by_mediation
+    if query.population != "all" and (kind != "adjustment" or adjusted is not by_adjustment):
+        raise UnanswerableError(
+            "Rows that may have had either level are told apart only where levels are compared at "
+            f"equal covariates, not for {query.estimand} of {query.treatment} here.",
+            "Leave out population='overlap', or compare levels=(control, treated) that many rows "
+            "have.",
+        )
     return {
         "bounded": by_bounds,
         "formula": by_formula,
         "instrument": by_instrument,
-        "front-door": by_front_door if pair else by_formula,
-        "adjustment": by_adjustment if level_by_level else by_dose,
+        "front-door": by_front_door if pair and not query.given else by_formula,
+        "adjustment": adjusted,
     }[kind]
 
 

@@ -45,7 +45,8 @@ class PolicyValueDetails(AbstractDetails):
         logged: what the logging policy earned.
         episodes: how many were logged.
         effective: as how many episodes they count once weighed, at the last step.
-        unsupported: share of the policy's actions that the log never holds there.
+        unsupported: share of the policy's episodes in which it takes an action that the log never
+            holds there.
         suspicion: what the log says of hidden causes, in words.
         strength: Λ of the sensitivity bound; None where there is none.
         reward: what is summed; ``unit`` its unit.
@@ -85,7 +86,7 @@ class PolicyValueDetails(AbstractDetails):
         yield table
         yield Text(
             f"{self.episodes:,} episodes count as {self.effective:,.0f} once weighed; "
-            f"{self.unsupported:.1%} of the policy's actions were never logged there.",
+            f"{self.unsupported:.1%} of the policy's would take an action never logged there.",
             style="dim",
         )
         if self.suspicion and self.suspicion not in answer.why.warnings:

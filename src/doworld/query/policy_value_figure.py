@@ -45,7 +45,7 @@ def figure(answer: "Answer", details: "PolicyValueDetails") -> "Figure":
     lines = textwrap.wrap(details.suspicion, WIDE)
     facts = (
         f"{details.episodes:,} episodes, {details.effective:,.0f} once weighed · "
-        f"{details.unsupported:.1%} of the policy's actions never logged there"
+        f"{details.unsupported:.1%} of the policy's would take an action never logged there"
     )
     foot = "<br>".join(escape(line) for line in [facts, *lines])
     unit = f" [{escape(details.unit)}]" if details.unit else ""

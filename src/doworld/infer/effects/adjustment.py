@@ -19,12 +19,14 @@ from doworld.infer.effects.sample import Sample, column
 from doworld.infer.effects.sensitivity import sensitivity
 from doworld.query.effect_details import Estimated
 
-__all__ = ["SIMPLE", "by_adjustment", "described"]
+__all__ = ["FEWEST", "SIMPLE", "by_adjustment", "described", "strata", "too_few"]
 
 REPEATS = 3
 FEWEST = 20
 """Rows below which a stratum gets no number."""
 MOST_STRATA = 12
+VISIBLE = 0.01
+"""Share of units without overlap that is spoken of."""
 SIMPLE = "Given what is held fixed, nothing unrecorded moves treatment and outcome together."
 
 
@@ -45,8 +47,9 @@ def by_adjustment(case: Case) -> Found:
             f"{case.query.treatment} varies among alike units.",
             found,
         )
+    warnings: tuple[str, ...] = ()
     if case.query.estimand == "cate":
-        points = _strata(case, sample, fitted)
+        points, warnings = _by_stratum(case, sample, fitted)
     else:
         points = [_contrast(case, sample, fitted, k) for k in range(1, len(levels))]
     if case.query.estimand == "cate" and case.query.given:
@@ -73,6 +76,18 @@ def by_adjustment(case: Case) -> Found:
         refutations=_refuted(case, sample),
         support=1 - found.outside,
         assumptions=(SIMPLE,),
+        warnings=(*_beyond(found.outside), *warnings),
+    )
+
+
+def _beyond(outside: float) -> tuple[str, ...]:
+    """What is said of units that nobody is compared with."""
+    if outside < VISIBLE:
+        return ()
+    return (
+        f"{outside:.0%} of the units almost surely had the level that they had: what the other one "
+        "would have done to them is the regression's word, which no row checks and the interval "
+        "does not hold. population='overlap' leaves them out.",
     )
 
 
@@ -112,18 +127,22 @@ def _enough(sample: Sample, case: Case) -> None:
         )
 
 
-def described(case: Case, sample: Sample) -> np.ndarray:
-    """Which rows are as ``given``; raises ``QueryError`` for what the treatment moves."""
+def described(case: Case, sample: Sample, *, besides: Sequence[str] = ()) -> np.ndarray:
+    """Which rows are as ``given``, but for the names ``besides``.
+
+    Raises ``QueryError`` for what the treatment moves.
+    """
+    given = {n: w for n, w in case.query.given.items() if n not in besides}
     moved = {n for n, k in case.paths.below([case.paths.treatment]) if k <= case.asked.lag}
-    for name in case.query.given:
+    for name in given:
         node = (name, case.asked.lag)
         if node in case.paths.below([case.paths.treatment]) and name in moved:
             raise QueryError(
                 f"{name!r} is moved by {case.query.treatment!r}: parts of the population must be "
                 "described by what was so before. Leave it out of given."
             )
-    values = {n: column(case.log, n, 0, sample.at) for n in case.query.given}
-    return within(case.log, case.query.given, sample.at, values)
+    values = {n: column(case.log, n, 0, sample.at) for n in given}
+    return within(case.log, given, sample.at, values)
 
 
 def _what(case: Case) -> str:
@@ -145,26 +164,52 @@ def _label(case: Case, high: int) -> str:
     return f"{case.query.treatment} {base} → {other}"
 
 
-def _strata(case: Case, sample: Sample, fitted: Nuisance) -> list[Estimated]:
-    """Means of the scores by stratum: what ``given`` describes, or each covariate's levels."""
+def _by_stratum(
+    case: Case, sample: Sample, fitted: Nuisance
+) -> tuple[list[Estimated], tuple[str, ...]]:
+    """Means of the scores by stratum, and which of them have nobody to compare with."""
     phi = discrete.scores(sample, fitted)
-    gain = phi[:, 1] - phi[:, 0]
-    if case.query.given:
-        parts = [("as given", described(case, sample))]
-    else:
-        parts = list(_parts(case, sample))[:MOST_STRATA]
-    out = [
-        shown(name, mean_of(gain[keep], sample.unit[keep]), case.query.level, rows=int(keep.sum()))
-        for name, keep in parts
-        if keep.sum() >= FEWEST
-    ]
-    if not out:
-        rows = int(parts[0][1].sum()) if parts else 0
+    out, without = [], []
+    reason, parts = "", strata(case, sample)
+    for name, keep in parts:
+        if keep.sum() < FEWEST:
+            continue
+        lack = lacking(overlap(fitted.part(keep), case.asked.names))
+        if lack:
+            without.append(name)
+            reason = reason or lack
+            continue
+        for high in range(1, len(case.asked.levels)):
+            label = name if len(case.asked.levels) == 2 else f"{name}: {_label(case, high)}"
+            found = mean_of((phi[:, high] - phi[:, 0])[keep], sample.unit[keep])
+            rows = int((keep & np.isin(fitted.chosen, (0, high))).sum())
+            out.append(shown(label, found, case.query.level, rows=rows))
+    if not out and reason:
         raise UnanswerableError(
-            f"Only {rows} rows are as given, too few for an effect among them.",
-            "Describe a larger part of the population, or log more rows of it.",
+            reason,
+            f"Log rows in which {case.query.treatment} varies among such units, or describe "
+            "another part of the population.",
         )
-    return out
+    if not out:
+        raise UnanswerableError(*too_few(int(parts[0][1].sum()) if parts else 0))
+    if not without:
+        return out, ()
+    return out, (f"No number without overlap: {', '.join(without)}.",)
+
+
+def too_few(rows: int) -> tuple[str, str]:
+    """Why so few rows give no effect, and what helps."""
+    return (
+        f"Only {rows} rows are as given, too few for an effect among them.",
+        "Describe a larger part of the population, or log more rows of it.",
+    )
+
+
+def strata(case: Case, sample: Sample) -> list[tuple[str, np.ndarray]]:
+    """What ``given`` describes, or each covariate's levels or halves, as names and rows."""
+    if case.query.given:
+        return [("as given", described(case, sample))]
+    return list(_parts(case, sample))[:MOST_STRATA]
 
 
 def _parts(case: Case, sample: Sample):

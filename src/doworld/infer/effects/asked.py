@@ -10,6 +10,7 @@ from doworld.data import Kind, Schema, Trajectories
 from doworld.graph import CausalGraph
 from doworld.graph.separation import Node
 from doworld.infer.effects.paths import shortest
+from doworld.infer.unanswerable import UnanswerableError
 from doworld.query import Effect
 from doworld.query.goal import Band
 from doworld.query.words import number
@@ -18,14 +19,6 @@ __all__ = ["Asked", "UnanswerableError", "asked", "nodes_of", "within"]
 
 FEW_VALUES = 6
 """A number with at most this many values is compared level by level."""
-
-
-class UnanswerableError(Exception):
-    """The log cannot say; carries the reason and what to do."""
-
-    def __init__(self, reason: str, fix: str, details: object = None) -> None:
-        super().__init__(reason)
-        self.reason, self.fix, self.details = reason, fix, details
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from doworld.identify.verdict import Program
 from doworld.infer.bounding import Bound, Counts, tian_pearl
 from doworld.infer.bounding.gate import solve_program
 from doworld.infer.effects import discrete
-from doworld.infer.effects.adjustment import SIMPLE
+from doworld.infer.effects.adjustment import FEWEST, SIMPLE, described, too_few
 from doworld.infer.effects.asked import UnanswerableError
 from doworld.infer.effects.case import Case, Found
 from doworld.infer.effects.discrete import mean_of
@@ -59,17 +59,22 @@ def _by_program(case: Case, program: Program) -> Found:
     for k, treated in enumerate(case.asked.levels[1:], start=1):
         levels = int(case.asked.levels[0]), int(treated)
         found = _solved(case, program, chosen, levels, worth)
-        if found.refuted:
-            raise UnanswerableError(
-                "The rows contradict the graph: no world with its hidden causes gives them.",
-                "Give an edge or a hidden cause that was left out, or log rows in which "
-                f"{query.treatment} is set at random.",
-            )
+        _fits(found, query.treatment)
         name = f"{case.asked.names[0]} → {case.asked.names[k]}"
         points.append(_point(case, found, name))
         bounds.append(found)
     what = WORDS.get(query.estimand, "E[Y(b) − Y(a)]")
     return _bounded(case, tuple(points), bounds[0], what)
+
+
+def _fits(bound: Bound, treatment: str) -> None:
+    """Raises ``UnanswerableError`` where the rows contradict the graph."""
+    if bound.refuted:
+        raise UnanswerableError(
+            "The rows contradict the graph: no world with its hidden causes gives them.",
+            "Give an edge or a hidden cause that was left out, or log rows in which "
+            f"{treatment} is set at random.",
+        )
 
 
 def _counted(case: Case, program: Program) -> list[str]:
@@ -171,7 +176,9 @@ def by_causation(case: Case) -> Found:
     if len(case.asked.levels) != 2 or not case.asked.discrete or schema[names[1]].levels != 2:
         raise UnanswerableError(TWO_LEVELS.format(query.estimand.upper()), CUT)
     sample = case.sample()
-    sample = sample.part(np.isin(sample.treatment, case.asked.levels))
+    sample = sample.part(np.isin(sample.treatment, case.asked.levels) & described(case, sample))
+    if len(sample) < FEWEST:
+        raise UnanswerableError(*too_few(len(sample)))
     fitted = discrete.nuisance(sample, np.array(case.asked.levels), seed=case.seed, repeats=3)
     shared = overlap(fitted, case.asked.names)
     reason = lacking(shared)
@@ -190,9 +197,12 @@ def by_causation(case: Case) -> Found:
     np.add.at(seen, (fitted.chosen, sample.outcome.astype(int)), 1)
     both = tian_pearl(Counts(names, seen), *names, trial=Counts(names, arms), level=query.level)
     bound = getattr(both, query.estimand)
+    _fits(bound, query.treatment)
     point = _point(case, bound, query.estimand.upper())
     out = _bounded(case, (point,), bound, WORDS[query.estimand])
-    return replace(out, sample=sample, overlap=shared, assumptions=(SIMPLE, *bound.assumptions))
+    who = "over rows that are as given" if query.given else out.population
+    assumed = (SIMPLE, *bound.assumptions)
+    return replace(out, sample=sample, population=who, overlap=shared, assumptions=assumed)
 
 
 def _point(case: Case, bound: Bound, name: str) -> Estimated:

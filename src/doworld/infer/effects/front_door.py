@@ -7,7 +7,7 @@ from doworld.infer.effects.asked import UnanswerableError
 from doworld.infer.effects.case import Case, Found, shown
 from doworld.infer.effects.discrete import Estimate, mean_of, smallest
 from doworld.infer.effects.learners import Features, folds, logistic, ridge
-from doworld.infer.effects.mediation import gather_column
+from doworld.infer.effects.mediation import gather_column, shared_by
 from doworld.infer.effects.refute import refute
 from doworld.infer.effects.route import named
 from doworld.infer.effects.sample import Sample
@@ -30,6 +30,7 @@ def by_front_door(case: Case) -> Found:
     own = own.part(np.isin(own.treatment, case.asked.levels))
     m = np.column_stack([gather_column(case, node, own) for node in through])
     low, high = case.asked.levels
+    shared = shared_by(case, own)
 
     place = {row: i for i, row in enumerate(own.at.tolist())}
 
@@ -51,6 +52,8 @@ def by_front_door(case: Case) -> Found:
         method=f"front-door through {named(through)}, doubly robust (Fulcher et al. 2020)",
         headline=(shown(name, found, query.level, rows=len(own)),),
         sample=own,
+        overlap=shared,
+        support=1 - shared.outside,
         estimators=(shown("front-door", found, query.level), shown("crude", crude, query.level)),
         refutations=refute(own, estimate, controls={}, seed=case.seed, fixed=False),
         assumptions=(

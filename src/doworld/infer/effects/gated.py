@@ -126,7 +126,8 @@ def _gated(
     barred = isinstance(verdict, NotIdentified) and verdict.cause is not Cause.HIDDEN
     if query.mediator and not barred:
         after = [_nearest(paths, n) for n in query.mediator]
-        return mediated(paths, after)
+        part = [(n, paths.treatment[1]) for n in query.given if n not in query.mediator]
+        return mediated(paths, after, part)
     if isinstance(verdict, Bounded):
         verdict = replace(verdict, program=replace(verdict.program, estimand=query.estimand))
     found = route(verdict, paths, schema)

@@ -6,14 +6,17 @@ import numpy as np
 from jaxtyping import Float
 
 from doworld.infer.effects import discrete
+from doworld.infer.effects.adjustment import FEWEST, described, too_few
 from doworld.infer.effects.asked import UnanswerableError
 from doworld.infer.effects.case import Case, Found, shown
 from doworld.infer.effects.discrete import Estimate, mean_of, smallest
 from doworld.infer.effects.learners import Features, folds, logistic, ridge
+from doworld.infer.effects.overlap import lacking, overlap
 from doworld.infer.effects.refute import refute
 from doworld.infer.effects.sample import Sample, gather
+from doworld.query.effect_details import Overlap
 
-__all__ = ["by_mediation", "nested"]
+__all__ = ["by_mediation", "nested", "shared_by"]
 
 FOLDS = 5
 
@@ -35,6 +38,7 @@ def by_mediation(case: Case) -> Found:
         return _controlled(case)
     own, through = _rows(case)
     high = own.treatment == case.asked.levels[1]
+    shared = shared_by(case, own)
     direct, indirect, total = _effects(own, high, through, case.seed)
     first, second = (direct, indirect) if query.estimand == "nde" else (indirect, direct)
     names = ("direct (NDE)", "indirect (NIE)")
@@ -52,10 +56,12 @@ def by_mediation(case: Case) -> Found:
         what="E[Y(1, M(0)) − Y(0, M(0))]"
         if query.estimand == "nde"
         else "E[Y(1, M(1)) − Y(1, M(0))]",
-        population="over all rows",
+        population=_population(case),
         method="multiply robust scores (Tchetgen Tchetgen and Shpitser 2012)",
         headline=(shown(mine, first, level, rows=len(own)),),
         sample=own,
+        overlap=shared,
+        support=1 - shared.outside,
         estimators=(
             shown(mine, first, level),
             shown(other, second, level),
@@ -69,6 +75,27 @@ def by_mediation(case: Case) -> Found:
     )
 
 
+def _population(case: Case) -> str:
+    part = set(case.query.given) - set(case.query.mediator)
+    return "over rows that are as given" if part else "over all rows"
+
+
+def shared_by(case: Case, sample: Sample) -> Overlap:
+    """The overlap of the two levels compared; ``UnanswerableError`` where there is too little."""
+    if len(sample) < FEWEST:
+        raise UnanswerableError(*too_few(len(sample)))
+    levels = np.array(case.asked.levels)
+    found = overlap(discrete.nuisance(sample, levels, seed=case.seed), case.asked.names)
+    reason = lacking(found)
+    if reason:
+        raise UnanswerableError(
+            reason,
+            f"Log rows in which {case.query.treatment} varies among alike units.",
+            found,
+        )
+    return found
+
+
 def _rows(case: Case) -> tuple[Sample, Float[np.ndarray, "rows mediators"]]:
     """The rows compared, and the mediators there."""
     query, lag = case.query, case.asked.lag
@@ -78,7 +105,7 @@ def _rows(case: Case) -> tuple[Sample, Float[np.ndarray, "rows mediators"]]:
         nodes.append((name, min(rows, default=lag) - lag))
     own = case.sample(needed=nodes)
     blocks = [gather_column(case, node, own) for node in nodes]
-    keep = np.isin(own.treatment, case.asked.levels)
+    keep = np.isin(own.treatment, case.asked.levels) & described(case, own)
     return own.part(keep), np.column_stack(blocks)[keep]
 
 
@@ -112,8 +139,13 @@ def nested(
     for k in range(FOLDS):
         held, train = fold == k, fold != k
         with_a, without = train & high, train & ~high
-        if not held.any() or with_a.sum() < 5 or without.sum() < 5:
+        if not held.any():
             continue
+        if with_a.sum() < 5 or without.sum() < 5:
+            raise UnanswerableError(
+                f"Only {int(high.sum())} of {len(sample)} rows have one of the levels compared.",
+                "Log more rows of both levels.",
+            )
         mu = ridge(wide.table[with_a], y[with_a], wide.table)
         nu = ridge(x.table[without], mu[without], x.table[held])
         p = np.clip(logistic(x.table[train], high[train], x.table[held]), least, 1 - least)
@@ -172,13 +204,23 @@ def _controlled(case: Case) -> Found:
         phi = discrete.scores(part, fitted)
         return mean_of(phi[:, 1] - phi[:, 0], part.unit)
 
+    fitted = discrete.nuisance(coded, np.array([0.0, 1.0]), seed=case.seed)
+    held_at = [f"{label} and {name} = {value}" for label in case.asked.names]
+    shared = overlap(fitted, held_at)
+    if reason := lacking(shared):
+        raise UnanswerableError(
+            reason, f"Hold {name} at a level that alike units have under both, or log more rows.",
+            shared,
+        )  # fmt: skip
     found = estimate(coded, case.seed)
     return Found(
         what=f"E[Y(1, {name} = {value}) − Y(0, {name} = {value})]",
-        population="over all rows",
+        population=_population(case),
         method="doubly robust scores of treatment and mediator together",
         headline=(shown(f"with {name} held", found, query.level, rows=len(own)),),
         sample=own,
+        overlap=shared,
+        support=1 - shared.outside,
         refutations=refute(
             coded, estimate, controls={}, seed=case.seed, fixed=bool(case.route.adjust)
         ),
@@ -196,5 +238,6 @@ def _rows_of_level(case: Case, name: str) -> tuple[Sample, np.ndarray]:
     rows = [k for n, k in case.paths.between() if n == name]
     back = min(rows, default=lag) - lag
     own = case.sample(needed=[(name, back)])
-    own = own.part(np.isin(own.treatment, case.asked.levels))
+    keep = np.isin(own.treatment, case.asked.levels)
+    own = own.part(keep & described(case, own, besides=(name,)))
     return own, column(case.log, name, back, own.at)

@@ -191,11 +191,12 @@ def _refused(verdict: NotIdentified) -> Route:
     )
 
 
-def mediated(paths: Paths, mediators: Sequence[Node]) -> Route:
+def mediated(paths: Paths, mediators: Sequence[Node], part: Iterable[Node] = ()) -> Route:
     """What must be held fixed for direct and indirect effects (Pearl 2001; VanderWeele 2015).
 
     Neither treatment and outcome, treatment and mediator, nor mediator and outcome may share a
     cause that is not held fixed, and none that is held fixed may be moved by the treatment.
+    ``part`` describes the part of the population that is asked about, and is held fixed too.
     """
     treatment, outcome = paths.treatment, paths.outcome
     through = set(mediators)
@@ -209,7 +210,7 @@ def mediated(paths: Paths, mediators: Sequence[Node]) -> Route:
         *(paths.parents(n) for n in paths.between()), paths.parents(outcome)
     )
     for candidate in (near, paths.above([treatment, outcome, *through])):
-        given = candidate - moved
+        given = (candidate | set(part)) - moved
         cut = paths.idle([treatment])
         apart = cut.apart([treatment], [outcome, *through], given)
         after = paths.idle(through).apart(through, [outcome], given | {treatment})

@@ -108,6 +108,11 @@ def by_formula(case: Case) -> Found:
             f"{' with overlap' * (query.population != 'all')}.",
             "Ask for ate, with population='all'.",
         )
+    if query.estimand == "cate" and not query.given:
+        raise UnanswerableError(
+            f"By the formula {found}, there are no strata of what is held fixed.",
+            "Describe the part of the population (given=…), or ask for ate.",
+        )
     lag, static = case.asked.lag, case.log.schema.static
     x: Node = query.treatment if static else (query.treatment, lag)
     y: Node = query.outcome if static else (query.outcome, 0)
@@ -141,7 +146,13 @@ def _means(
                 "Give one level of each variable in given.",
             )
         name = node[0] if isinstance(node, tuple) else node
-        at[node] = int(np.searchsorted(meaning[node], case.log.schema[name].code(wanted)))
+        code = float(case.log.schema[str(name)].code(wanted))
+        if code not in meaning[node]:
+            raise UnanswerableError(
+                f"No row of the log has {name} = {wanted}.",
+                f"Ask about a level that was logged, or log rows with {name} = {wanted}.",
+            )
+        at[node] = int(np.searchsorted(meaning[node], code))
     chosen = [int(np.searchsorted(meaning[x], v)) for v in case.asked.levels]
     worth = case.asked.outcome_of(meaning[y])
     expression = found.expression

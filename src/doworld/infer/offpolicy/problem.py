@@ -12,10 +12,12 @@ from doworld.data import Role, Trajectories
 from doworld.infer.offpolicy.behaviour import Behaviour, behaviour_of
 from doworld.infer.offpolicy.steps import Steps, codes_of, steps_of
 from doworld.infer.offpolicy.target import Target, target_of
+from doworld.infer.unanswerable import UnanswerableError
 
-__all__ = ["Problem", "problem_of"]
+__all__ = ["Problem", "problem_of", "reward_of"]
 
 MOST_STATES = 20_000
+LEAST_STEPS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +25,8 @@ class Problem:
     """A log, a policy and a reward.
 
     Attributes:
-        reward: of each step.
+        reward: of each step; 0 where it was not logged.
+        missing: at how many steps it was not.
         state, following: codes of what was seen and of what came next; None where it has too many
             values for a table. ``following`` is −1 where nothing is known of the next.
         states: how many codes there are.
@@ -38,6 +41,7 @@ class Problem:
     steps: Steps
     target: Target
     reward: Float[np.ndarray, " n"]
+    missing: int
     state: Int[np.ndarray, " n"] | None
     following: Int[np.ndarray, " n"] | None
     states: int
@@ -83,24 +87,36 @@ def problem_of(
 ) -> Problem:
     """The arrays of a question.
 
-    Raises ``UnknownNameError`` and ``QueryError`` for names, policies or a log that do not fit.
+    Raises ``UnknownNameError`` and ``QueryError`` for names, policies or a log that do not fit, and
+    ``UnanswerableError`` where the log cannot say.
     """
     if not policies:
         raise QueryError("no policy is given. Say which action follows which policy.")
     actions = tuple(n for n in log.schema.names if n in policies)
     for name in policies:
         log.schema.position(name)
-    steps = steps_of(log, actions=actions)
-    gained = log.column(_reward(log, reward))[steps.rows]
-    if np.isnan(gained).all():
-        raise QueryError(f"the reward {_reward(log, reward)!r} was never logged where actions are.")
-    gained = np.nan_to_num(gained)
+    summed = reward_of(log, reward)
+    steps = steps_of(log, actions=actions, reward=summed)
     target = target_of(log, steps, policies)
+    gained = log.column(summed)[steps.rows]
+    if np.isnan(gained).all():
+        raise UnanswerableError(
+            f"{summed!r} was never logged where actions are.",
+            "Log what each action earned, in the action's own row.",
+        )
+    if len(steps) < LEAST_STEPS:
+        raise UnanswerableError(
+            f"The log holds {len(steps)} steps, too few to tell anything.",
+            f"Log at least {LEAST_STEPS} rows with an action and what it earned.",
+        )
+    missing = int(np.isnan(gained).sum())
+    gained = np.nan_to_num(gained)
     state, following, states, policy = _coded(steps, target)
     problem = Problem(
         steps=steps,
         target=target,
         reward=gained,
+        missing=missing,
         state=state,
         following=following,
         states=states,
@@ -116,7 +132,11 @@ def problem_of(
     return replace(problem, horizon=int(place.max()) + 1, returns=ends)
 
 
-def _reward(log: Trajectories, name: str) -> str:
+def reward_of(log: Trajectories, name: str) -> str:
+    """The variable that is summed: ``name``, or the log's only reward.
+
+    Raises ``QueryError`` for an action, and where the log has not just one reward.
+    """
     if name:
         if log.schema[name].role is Role.ACTION:
             raise QueryError(f"{name!r} is an action and cannot be the reward. Name what it earns.")

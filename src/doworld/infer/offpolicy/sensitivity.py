@@ -16,6 +16,9 @@ __all__ = ["assumption_free", "hidden_groups", "revealed", "sharpest", "table_en
 LEAST = 2.0
 """Λ is never taken smaller: a past reveals only part of what is hidden."""
 
+LEAST_STEPS = 200
+"""With a past, from which it is measured what the past reveals."""
+
 FEWEST = 5
 """Steps of other episodes at the same state and action from which a chance is taken."""
 
@@ -55,35 +58,42 @@ def hidden_groups(
 
 def revealed(
     problem: Problem, now: Int[np.ndarray, " n"], following: Int[np.ndarray, " n"]
-) -> float:
+) -> float | None:
     """How far the past moves the chance that the hidden states change, at most, as a ratio.
+
+    None where there are too few steps to measure it.
 
     Steps are put in tenths by how restless their episode was before, beyond what state and action
     said; the ratio is of observed to expected changes in a tenth, or its inverse.
     """
     steps = problem.steps
     assert problem.state is not None
+    followed = ~np.isnan(steps.next).any(1)
     pair = problem.state * problem.actions + problem.target.action
     first = np.flatnonzero(np.diff(steps.episode, prepend=-1))
     lengths = np.diff(np.append(first, len(steps)))
     moved = (now != following).astype(float)
     expected, count = stratum_means(pair, moved[:, None], steps.fold)
-    surprise = np.where(count >= FEWEST, moved - expected[:, 0], 0.0)
+    told = (count >= FEWEST) & followed
+    surprise = np.where(told, moved - expected[:, 0], 0.0)
     before = np.cumsum(surprise) - surprise
     before -= np.repeat(before[first], lengths)
     elapsed = np.arange(len(steps)) - np.repeat(first, lengths)
     past = before / (elapsed + 3.0)
-    fine = (count >= FEWEST) & (elapsed >= 3)
-    if fine.sum() < 200:
-        return 1.0
+    fine = told & (elapsed >= 3)
+    if fine.sum() < LEAST_STEPS:
+        return None
     tenth = np.searchsorted(np.quantile(past[fine], np.arange(0.1, 1, 0.1)), past[fine])
     ratio = (np.bincount(tenth, moved[fine]) + 1) / (np.bincount(tenth, expected[fine, 0]) + 1)
     return float(np.maximum(ratio, 1 / ratio).max())
 
 
-def sharpest(ratio: float) -> float:
-    """Λ from what the past reveals: twice as far, since a past tells only part."""
-    return max(LEAST, round(2 * ratio, 1))
+def sharpest(ratio: float | None) -> float:
+    """Λ from what the past reveals: twice as far, since a past tells only part.
+
+    Where nothing was measured, 2, which is a convention and no finding.
+    """
+    return LEAST if ratio is None else max(LEAST, round(2 * ratio, 1))
 
 
 def table_ends(

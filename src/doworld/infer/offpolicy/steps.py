@@ -7,6 +7,7 @@ from jaxtyping import Bool, Float, Int
 
 from doworld._core.errors import QueryError
 from doworld.data import Role, Trajectories
+from doworld.infer.unanswerable import UnanswerableError
 
 __all__ = ["Steps", "codes_of", "steps_of"]
 
@@ -28,7 +29,7 @@ class Steps:
         done: actions at the row, by column.
         next: states and contexts one row on; NaN where the log ends.
         fold: which of a few groups of whole episodes (or stretches of the only one) it is in.
-        over: the world ended after this step.
+        over: the world ended after this step, or nothing is known of what came after.
         seen_names, done_names: the columns.
     """
 
@@ -52,12 +53,17 @@ class Steps:
         return int(self.episode[-1]) + 1 if len(self) else 0
 
 
-def steps_of(log: Trajectories, *, actions: tuple[str, ...] | None = None) -> Steps:
+def steps_of(
+    log: Trajectories, *, actions: tuple[str, ...] | None = None, reward: str = ""
+) -> Steps:
     """The steps of a log in which everything needed was logged.
 
-    ``actions`` are those that are asked about, None all of them; others count as seen.
+    ``actions`` are those that are asked about, None all of them; others count as seen. An episode's
+    last row, whose action led to no logged row, is a step where it earned some of ``reward``, or
+    where others like it did.
 
-    Raises ``QueryError`` for a log without actions or without a complete step.
+    Raises ``QueryError`` for a log without actions and ``UnanswerableError`` for one without a
+    complete step.
     """
     done_names = log.schema.of(Role.ACTION) if actions is None else actions
     if not done_names:
@@ -83,19 +89,19 @@ def steps_of(log: Trajectories, *, actions: tuple[str, ...] | None = None) -> St
     last[log.starts[1:] - 1] = True
     whole = ~np.isnan(values[:, do]).any(1) & ~np.isnan(values[:, at]).any(1)
     if not log.schema.static:
-        whole &= ~last
+        whole &= ~last | _earning(log, reward, whole & last)
     rows = np.flatnonzero(whole)
     if not len(rows):
-        raise QueryError(
-            "no row of the log holds all states and actions. Fill gaps or leave columns out."
+        raise UnanswerableError(
+            "No row of the log holds all states and actions.", "Fill gaps or leave columns out."
         )
     owner = log.episode_of_row
     found, episode = np.unique(owner[rows], return_inverse=True)
+    goes_on = ~last[rows] & (not log.schema.static)
     following = np.full((len(rows), len(at)), np.nan)
-    if not log.schema.static:
-        following = values[rows + 1][:, at]
-    ended = np.zeros(len(rows), bool)
-    ended[:] = log.terminated[owner[rows]] & (rows + 2 == log.starts[owner[rows] + 1])
+    following[goes_on] = values[rows[goes_on] + 1][:, at]
+    closing = np.append(np.diff(episode) > 0, True) & (rows + 2 >= log.starts[owner[rows] + 1])
+    ended = closing & (log.terminated[owner[rows]] | ~goes_on)
     if len(found) >= 2 * FOLDS:
         fold = np.random.default_rng(0).permutation(len(found))[episode] % FOLDS
     else:
@@ -112,6 +118,17 @@ def steps_of(log: Trajectories, *, actions: tuple[str, ...] | None = None) -> St
         seen_names=names,
         done_names=tuple(done_names),
     )
+
+
+def _earning(
+    log: Trajectories, reward: str, last: Bool[np.ndarray, " rows"]
+) -> Bool[np.ndarray, " rows"]:
+    """Which of the ``last`` rows hold a reward; none where all of them hold 0, as if filled up."""
+    if not reward or log.schema[reward].role is not Role.REWARD:
+        return np.zeros(log.rows, bool)
+    gained = np.where(last, log.column(reward), np.nan)
+    held = ~np.isnan(gained)
+    return held & bool((gained[held] != 0).any())
 
 
 def codes_of(

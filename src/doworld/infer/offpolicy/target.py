@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from doworld._core.errors import QueryError
 from doworld.data import Schema, Trajectories
 from doworld.infer.offpolicy.steps import Steps
+from doworld.infer.unanswerable import UnanswerableError
 from doworld.query.policy_arrays import PolicyArrays, compiled
 
 __all__ = ["Target", "chances", "target_of"]
@@ -50,17 +51,18 @@ def chances(
 def target_of(log: Trajectories, steps: Steps, policies: Mapping[str, Any]) -> Target:
     """The target's chances at every step.
 
-    Raises ``UnknownNameError`` for names and levels that do not exist and ``QueryError`` for
-    actions without levels, and for a policy that reads what is not known when it acts.
+    Raises ``UnknownNameError`` for names and levels that do not exist, ``QueryError`` for a policy
+    that reads what is not known when it acts, and ``UnanswerableError`` for actions without levels
+    or with too many.
     """
     schema = log.schema
     _check(schema, policies, steps)
     counts = [schema[n].levels for n in steps.done_names]
     size = int(np.prod(counts))
     if size > MOST:
-        raise QueryError(
-            f"the actions have {size:,} combinations of levels, more than {MOST:,}. "
-            "Ask about fewer actions at once, or merge levels."
+        raise UnanswerableError(
+            f"The actions have {size:,} combinations of levels, more than {MOST:,}.",
+            "Ask about fewer actions at once, or merge levels.",
         )
     joint = np.ones((len(steps), 1))
     rows = log.values[steps.rows]
@@ -81,10 +83,10 @@ def target_of(log: Trajectories, steps: Steps, policies: Mapping[str, Any]) -> T
 def _check(schema: Schema, policies: Mapping[str, Any], steps: Steps) -> None:
     for name, policy in policies.items():
         if not schema[name].levels:
-            raise QueryError(
-                f"{name!r} is {schema[name].kind.value}: a log hardly ever holds the very number "
-                "that a policy asks for, so weights say nothing. Cut it into levels, or roll the "
-                "policy out in the model: Do with Follow."
+            raise UnanswerableError(
+                f"{name} is {schema[name].kind.value}: a log hardly ever holds the very number "
+                "that a policy asks for, so weighing its rows says nothing.",
+                f"Cut {name} into levels, or roll the policy out in the model: Do with Follow.",
             )
         for read in policy.reads:
             if read not in steps.seen_names:
