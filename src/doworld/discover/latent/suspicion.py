@@ -174,13 +174,12 @@ class _Older:
         return [*near, self.rows.so_far(surprise(np.hstack(parts), self.acted))]
 
     @cached_property
-    def memory(self) -> dict[str, float]:
-        """p-value by state of older rows beyond row and action; 1 where nothing is left to tell."""
-        out = {}
-        for name in self.states:
-            p, share = self._clearest(self.rows.after(name), self.acted) or (1.0, 0.0)
-            out[name] = p if share > LEAST_SHARE or isinstance(self.acted, Strata) else 1.0
-        return out
+    def memory(self) -> dict[str, tuple[float, float]]:
+        """``more`` of older rows by state, beyond row and action; (1, 0) where nothing is left."""
+        return {
+            name: self._clearest(self.rows.after(name), self.acted) or (1.0, 0.0)
+            for name in self.states
+        }
 
     def _clearest(self, outcomes, known) -> tuple[float, float] | None:
         """``more`` of the span that adds most clearly, Bonferroni over spans."""
@@ -192,8 +191,9 @@ class _Older:
 
     def world(self) -> Suspicion:
         """Does something hidden last."""
-        p, count = min(self.memory.values()) * len(self.memory), len(self.rows.at)
-        firing = self.moved(MEMORY)
+        p, count = min(self.memory.values())[0] * len(self.memory), len(self.rows.at)
+        least = _least(self.acted)
+        firing = tuple(n for n in self.moved(MEMORY) if self.memory[n][1] > least)
         reason = f"Nothing hidden seems to last from row to row ({_words(p)})."
         if firing:
             reason = (
@@ -204,14 +204,14 @@ class _Older:
 
     def moved(self, level: float) -> tuple[str, ...]:
         """The states that remember, most certain first."""
-        own = {n: p for n, p in self.memory.items() if p * len(self.memory) < level}
+        own = {n: p for n, (p, _) in self.memory.items() if p * len(self.memory) < level}
         return tuple(sorted(own, key=lambda n: own[n]))
 
     def policy(self) -> Suspicion:
         """Did what chose the actions see more than was logged."""
         count = len(self.rows.at)
         seen = told_by(self.rows, (*self.states, *self.contexts))
-        least = 0.0 if isinstance(seen, Strata) else LEAST_SHARE
+        least = _least(seen)
         found = {a: self._clearest(self.rows.now(a), seen) for a in self.actions}
         told = {a: m for a, m in found.items() if m is not None}
         if not told:
@@ -236,6 +236,11 @@ class _Older:
         states = np.hstack([self.rows.block(self.states, [0]), self.spans[len(SPANS) - 1]])
         found = more(self.rows.now(action), before, states)
         return found is not None and found[0] < CLOSED
+
+
+def _least(known: Bends | Strata) -> float:
+    """The share of the unexplained variance that counts."""
+    return 0.0 if isinstance(known, Strata) else LEAST_SHARE
 
 
 _SURE = (

@@ -127,7 +127,8 @@ class Evaluation:
             names = ["ips", "snips", "dr"]
         least, most = self.problem.returns
         for name in names:
-            low, high = self._opened(*self.interval(found[name]))
+            guess = self.weighing.guess if name in ("dr", "wdr") else None
+            low, high = self._opened(*self.interval(found[name]), guess)
             out.append(
                 Reading(
                     name=NAMES[name],
@@ -147,11 +148,12 @@ class Evaluation:
         )
         return [*out, free]
 
-    def _opened(self, low: float, high: float) -> tuple[float, float]:
-        """Ends with the episodes that leave what the log holds worth anything."""
+    def _opened(self, low: float, high: float, guess: float | None = None) -> tuple[float, float]:
+        """Ends with the episodes that leave what the log holds worth anything, not ``guess``."""
         least, most = self.problem.returns
-        room = self.leaving * (most - least)
-        return float(np.clip(low - room, least, most)), float(np.clip(high + room, least, most))
+        below, above = (most, least) if guess is None else np.clip([guess, guess], least, most)
+        low, high = low - self.leaving * (below - least), high + self.leaving * (most - above)
+        return float(np.clip(low, least, most)), float(np.clip(high, least, most))
 
     def _tables(self) -> list[Reading]:
         """Fitted Q-evaluation and the sensitivity bound."""

@@ -23,10 +23,16 @@ NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class Critic:
-    """Q and V at every step, from other episodes than its own."""
+    """Q and V at every step, from other episodes than its own.
+
+    Attributes:
+        guess: what V puts for actions that were never logged there; None where it is not one
+            number.
+    """
 
     q: Float[np.ndarray, " n"]
     v: Float[np.ndarray, " n"]
+    guess: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +46,7 @@ class Weighing:
         rest: γᵗ (r_t − Q_t(s_t, a_t)).
         value: γᵗ V_t(s_t).
         missing: m_t, the target's chance of actions that were never logged at s_t.
+        guess: what V_t puts for them; None where it is not one number.
     """
 
     weight: Float[np.ndarray, "episodes horizon"]
@@ -48,6 +55,7 @@ class Weighing:
     rest: Float[np.ndarray, "episodes horizon"]
     value: Float[np.ndarray, "episodes horizon"]
     missing: Float[np.ndarray, "episodes horizon"]
+    guess: float | None
 
     def estimates(
         self, draws: Float[np.ndarray, "draws episodes"]
@@ -106,15 +114,15 @@ def critic_of(problem: Problem) -> Critic:
         return Critic(q[place, np.arange(n)], v[place, np.arange(n)])
     q, v = np.zeros(n), np.zeros(n)
     chance = problem.target.chance
+    overall = float(np.bincount(problem.steps.episode, problem.reward).mean())
     for fold in np.unique(problem.steps.fold):
         mine = problem.steps.fold == fold
         table = Table(problem, (~mine).astype(float))
-        overall = float(np.bincount(problem.steps.episode, problem.reward).mean())
         stages = np.stack(table.values(mean_of(table), overall))
         at = place[mine], problem.state[mine]
         q[mine] = stages[(*at, problem.target.action[mine])]
         v[mine] = (stages[at] * chance[mine]).sum(1)
-    return Critic(q, v)
+    return Critic(q, v, overall)
 
 
 def weighing_of(problem: Problem, critic: Critic) -> Weighing:
@@ -130,4 +138,5 @@ def weighing_of(problem: Problem, critic: Critic) -> Weighing:
         rest=problem.grid(worth * (problem.reward - critic.q)),
         value=problem.grid(worth * critic.v),
         missing=problem.grid(1 - problem.behaviour.possible),
+        guess=critic.guess,
     )
