@@ -27,6 +27,7 @@ GIVEN = ("--given", "T=20")
         (("predict", "MODEL", *GIVEN, "--horizon", "5fortnight"), "unit"),
         (("do", "MODEL", *GIVEN, "--set", "heater=1", "--from", "900"), "begin earlier"),
         (("imagine", "MODEL", *GIVEN, "--swap", "T=4"), "Swap one of room, air, or use"),
+        (("imagine", "MODEL", *GIVEN, "--turn", "x"), "constant=factor"),
         (("predict", "MODEL", *GIVEN, "--horizon", "0"), "holds no row"),
         (("predict", "MODEL", *GIVEN, "--level", "2"), "level"),
         (("predict", "MODEL", *GIVEN, "--target", "T9"), "no variable is called"),
@@ -72,6 +73,15 @@ def test_a_truncated_model_is_refused(command, model, tmp_path):
     shutil.copy(f"{model}/model.json", broken)
     (broken / "reading.json").write_text('{"state": 3, "other": 1}')
     assert "reading.json" in command("predict", broken, "--given", "T=1").err
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_an_empty_file_of_rules_is_one_line(command, model, tmp_path):
+    empty = tmp_path / "empty.yaml"
+    empty.write_text("# nothing\n")
+    printed = command("imagine", model, *GIVEN, "--rules", str(empty))
+    assert printed.code == entry.BAD_INPUT
+    assert "empty.yaml is empty. Write a list" in printed.err
 
 
 def test_another_time_step_is_refused_with_the_command_that_mends_it(command, model, tmp_path):

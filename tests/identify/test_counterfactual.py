@@ -179,6 +179,48 @@ def test_random_questions_against_brute_force():
     assert min(found.values()) > 10
 
 
+def test_a_nested_value_that_stands_twice_is_one_value():
+    graph = MixedGraph.of("x -> m -> y", "x -> y", "m -> w", "x -> w")
+    natural = potential("m", x="x*")
+    other = potential("w", x="x", m=natural)
+    for second in (Event(natural, "m"), Event(other, "w"), Event(potential("m", m=natural), "m")):
+        events = [Event(potential("y", x="x", m=natural), "y"), second]
+        verdict = counterfactual_of(graph, events)
+        assert isinstance(verdict, Identified)
+        assert all(agrees(graph, events, [], verdict, seed) for seed in range(3))
+
+
+def test_a_value_that_is_asked_about_may_also_be_one_that_is_set():
+    graph = MixedGraph.of("z -> x -> y", "z -> y")
+    asked, given = [Event(potential("x"), "x")], [Event(potential("y", x="x"), "y")]
+    verdict = counterfactual_of(graph, asked, given)
+    assert str(verdict.estimand) == "P(x, y) / [Σ_z P(z) P(y | z, x)]"
+    assert all(agrees(graph, asked, given, verdict, seed) for seed in range(3))
+    hidden = MixedGraph.of("x -> y", "x <-> y")
+    assert isinstance(counterfactual_of(hidden, asked, given), NotIdentified)
+
+
+def test_random_questions_of_causes_against_brute_force():
+    found = {True: 0, False: 0}
+    for seed in range(150):
+        graph = random_mixed_graph(4, seed=seed, directed=0.5, bidirected=0.15)
+        x, y, z = np.random.default_rng(seed).permutation(graph.nodes).tolist()[:3]
+        nested = Potential(z, ((x, "x1"),))
+        events = [Event(Potential(x), "x1")]
+        given = [Event(Potential(y, ((x, "x1"),)), "y")]
+        if seed % 3 == 1:
+            events = [Event(Potential(y, ((x, "x*"), (z, nested))), "y"), Event(nested, "z")]
+            given = []
+        if seed % 3 == 2:
+            given = [Event(Potential(y, ((x, "x1"), (z, nested))), "y"), Event(Potential(z), "z")]
+        verdict = counterfactual_of(graph, events, given)
+        found[isinstance(verdict, Identified)] += 1
+        if isinstance(verdict, Identified):
+            different = [("x*", "x1")] if seed % 3 == 1 else ()
+            assert agrees(graph, events, given, verdict, seed, different), (str(graph), seed)
+    assert min(found.values()) > 10
+
+
 def test_bad_questions():
     graph = MixedGraph.of("x -> y")
     with pytest.raises(UnknownNameError):

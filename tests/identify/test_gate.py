@@ -21,7 +21,18 @@ from doworld.identify import (
     mixed_worlds,
     simulated,
 )
-from doworld.query import Counterfactual, Do, Effect, Predict, Set, Shift
+from doworld.query import (
+    Alter,
+    Counterfactual,
+    Cut,
+    Do,
+    Effect,
+    Imagine,
+    Predict,
+    Set,
+    Shift,
+    Turn,
+)
 
 
 def table(*edges, hidden=(), vague=(), kind=Kind.CONTINUOUS):
@@ -256,3 +267,24 @@ def test_a_graph_too_large_to_search_is_judged_harshly():
     found = simulated(CausalGraph(names, tuple(links)), ["v0"], ["v149"])
     assert found.cut
     assert found.edge is not None
+
+
+def imagined(g, schema, *rules):
+    given = dict.fromkeys(schema.names, 0.0)
+    return gate(g, schema, Imagine(given=given, rules=rules, target=("v",)))
+
+
+def test_rules_are_changed_only_where_they_are_causal():
+    names = ("a", "v", "w")
+    schema = Schema(tuple(Variable(n) for n in names))
+    links = (Edge("v", "v"), Edge("a", "v"), Edge("v", "w"))
+    hidden = CausalGraph(names, (*links, Edge("a", "v", 0, Mark.BIDIRECTED)))
+    for rule in (Cut(source="a", target="v"), Turn(constant="v.c1", factor=2.0)):
+        assert isinstance(imagined(hidden, schema, rule), NotIdentified)
+        assert isinstance(imagined(CausalGraph(names, links), schema, rule), Identified)
+    # what w makes of v is not what the hidden cause moves, and it does not lead to v
+    assert isinstance(imagined(hidden, schema, Alter(variable="w", factor=2.0)), Identified)
+    doubt = Unidentified("a", Reason.POLICY, "What chose a may have seen more than was logged.")
+    doubted = CausalGraph(names, links, unidentified=(doubt,))
+    assert isinstance(imagined(doubted, schema, Cut(source="a", target="v")), NotIdentified)
+    assert isinstance(imagined(doubted, schema, Alter(variable="v", factor=2.0)), Identified)

@@ -148,3 +148,24 @@ def test_sufficiency_is_of_the_part_that_is_asked_about(level, low, high):
     assert ends[0][0] <= low + 0.02
     assert abs(ends[1][0] - high) < 0.1
     assert ends[0][0] > low - 0.15
+
+
+def test_an_instrument_that_lasts_for_an_episode_is_one_draw_an_episode():
+    hit = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        z, c = (np.repeat(rng.normal(size=40), 30) for _ in range(2))
+        u = rng.normal(size=1200)
+        d = z + u + rng.normal(size=1200)
+        y = d + 2 * u + 1.5 * c + rng.normal(size=1200)
+        columns = {"ep": np.repeat(np.arange(40), 30), "t": np.tile(np.arange(30), 40)}
+        frame = pl.DataFrame({**columns, "z": z, "d": d, "y": y})
+        log = dw.Trajectories.from_frame(
+            frame, state=["d", "y"], context=["z"], episode="ep", time="t"
+        )
+        g = graph(log, "z d", "d y", hidden=("y d",))
+        ask = Effect(
+            treatment="d", outcome="y", instrument="z", levels=(0.0, 1.0), lag=0, level=0.9
+        )
+        hit.append(covers(effect_of(log, g, ask), 1.0))
+    assert sum(hit) >= 9

@@ -9,6 +9,7 @@ import pytest
 import doworld as dw
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.data import Policy, Trajectories
+from doworld.graph import CausalGraph, Reason, Unidentified
 from doworld.infer.offpolicy.steps import steps_of
 from doworld.infer.offpolicy.target import target_of
 from doworld.infer.policy_value import value_from_log
@@ -184,6 +185,39 @@ def test_malformed_questions(logs):
     impossible = replace(bandit, propensity=np.zeros(bandit.rows))
     with pytest.raises(QueryError, match="leave"):
         ask(impossible, policies={"item": Rules(otherwise="i1")})
+
+
+def test_a_strength_that_is_asked_for_is_in_the_answer():
+    log, even = _bandit(3000), Rules(otherwise={"i0": 0.5, "i2": 0.5})
+    plain = value_from_log(log, PolicyValue(policies={"item": even}))
+    assert plain.status is Status.IDENTIFIED
+    found = [
+        value_from_log(log, PolicyValue(policies={"item": even}, strength=s)) for s in (1.5, 3.0)
+    ]
+    widths = [a["click"].upper[0] - a["click"].lower[0] for a in (plain, *found)]
+    assert widths == sorted(widths)
+    for answer, strength in zip(found, ("1.5", "3"), strict=True):
+        assert answer.status is Status.BOUNDED
+        assert f"strength = {strength}" in answer.why.warnings[0]
+        assert "strength=1" in answer.fix
+        assert any(f"Λ = {strength} " in a for a in answer.why.assumptions)
+    none = value_from_log(log, PolicyValue(policies={"item": even}, strength=1.0))
+    assert none.series == plain.series
+
+
+def test_what_the_graph_suspects_of_an_action_is_heeded():
+    log, even = _bandit(3000), Rules(otherwise={"i0": 0.5, "i2": 0.5})
+    note = "item may have been chosen by something hidden."
+    fact = Unidentified("item", Reason.POLICY, note, ("click",))
+    graph = CausalGraph(log.schema.names, (), max_lag=0, unidentified=(fact,))
+    answer = value_from_log(log, PolicyValue(policies={"item": even}), graph=graph)
+    assert answer.status is Status.BOUNDED
+    assert note in answer.why.warnings
+    assert "item" in answer.fix
+    late = replace(fact, reason=Reason.LATE)
+    other = CausalGraph(log.schema.names, (), max_lag=0, unidentified=(late,))
+    told = value_from_log(log, PolicyValue(policies={"item": even}), graph=other)
+    assert told.status is Status.IDENTIFIED  # whatever comes late is in the logged returns
 
 
 def test_rewards_in_last_rows_are_not_lost_in_silence():

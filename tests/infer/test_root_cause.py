@@ -147,7 +147,7 @@ def test_a_lagged_cause_is_found_where_it_began():
 @pytest.mark.parametrize("push", "abd")
 def test_a_drift_goes_to_the_mechanism_that_moved(push):
     before, after = log(rows(0, 500)), log(rows(1, 500, push, 2.0))
-    found = attribute_drift(before, after, GRAPH, target="c")
+    found = attribute_drift(before, after, GRAPH, target="c", level=0.99)
     first = found.mechanisms[0]
     assert first.name == push
     true = 2.0 * {"a": 1.5, "b": 1.0, "d": 1.0}[push]
@@ -189,3 +189,25 @@ def test_words_data_and_figure():
     bars = found.figure().data[0]
     assert bars.x[-1] == found.entities[0].contribution
     assert "<table>" in found._repr_html_()
+
+
+def test_intervals_of_a_drift_are_about_the_shares_they_stand_beside():
+    names = ("a", "b", "d")
+    graph = CausalGraph(names, (Edge("a", "b", 1), Edge("b", "d", 0)), max_lag=1)
+
+    def made(seed, *, later):
+        rng, a, rows = np.random.default_rng(seed), 0.0, []
+        for _ in range(400):
+            before, a = a, (3.0 if later else 1.0) + rng.normal()
+            b = (2.0 if later else 1.0) * before + rng.normal()
+            rows.append((a, b, (2.0 if later else 1.0) * b + rng.normal()))
+        return log(np.array(rows), names="abd")
+
+    # each mechanism multiplies what comes before it: the order of exchange matters
+    found = attribute_drift(
+        made(0, later=False), made(1, later=True), graph, target="d", level=0.99
+    )
+    truth = {"a": 14 / 3, "b": 19 / 6, "d": 19 / 6}
+    for part in found.mechanisms:
+        assert part.lower < part.contribution < part.upper
+        assert part.lower <= truth[part.name] <= part.upper

@@ -182,6 +182,7 @@ def _whole(reading: Reading, source: str):
         columns = tuple(table.collect_schema().names())
     except pl.exceptions.PolarsError:
         return reading.log(source)  # it says what is wrong with the file
+    columns = tuple(reading.rename.get(c, c) for c in columns)
     return replace(reading, state=columns).log(source)
 
 

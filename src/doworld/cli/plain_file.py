@@ -13,8 +13,8 @@ LARGEST = 256 * 1024
 """Bytes that such a file may have."""
 
 
-def _read(path: str) -> Any:
-    """The data of a file; raises ``QueryError`` for one that is too large or is neither."""
+def _read(path: str, fix: str) -> Any:
+    """The data of a file; raises ``QueryError`` for one that is empty, too large or neither."""
     import yaml
 
     file = Path(path)
@@ -26,10 +26,13 @@ def _read(path: str) -> Any:
             "plain data. Give fewer cases."
         )
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         said = str(error).split("\n", 1)[0]
         raise QueryError(f"{path} is neither YAML nor JSON: {said}. Mend the file.") from None
+    if not data:
+        raise QueryError(f"{path} is empty. {fix}")
+    return data
 
 
 def policy(path: str) -> Any:
@@ -37,7 +40,7 @@ def policy(path: str) -> Any:
     from doworld.query.plain import mistake
     from doworld.query.policy import Strategy
 
-    data = _read(path)
+    data = _read(path, "Write, say, otherwise: LEVEL, with cases above it where it depends.")
     if isinstance(data, dict) and "kind" not in data:
         data = {"kind": "feedback" if "weights" in data else "rules", **data}
     try:
@@ -51,7 +54,7 @@ def rules(path: str) -> tuple[Any, ...]:
     from doworld.query.plain import mistake
     from doworld.query.rule import RuleChanges
 
-    data = _read(path)
+    data = _read(path, "Write a list of changes, say - {kind: turn, constant: T.c1, factor: 2}.")
     try:
         return TypeAdapter(RuleChanges).validate_python(data)
     except ValidationError as error:

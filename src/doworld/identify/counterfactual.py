@@ -1,7 +1,7 @@
 """Counterfactual laws from observed ones: events in several worlds at once."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.graph import MixedGraph
@@ -69,17 +69,23 @@ def counterfactual_of(
     problem, events = _Problem(graph), tuple(events)
     if not events:
         raise QueryError("no event is asked about. Name at least one.")
-    asked = problem.plain(events)
-    seen = problem.plain(given)
+    asked, seen = problem.unified(problem.plain(events), problem.plain(given))
     if problem.impossible or not asked:
         certain = Constant(0.0 if problem.impossible else 1.0)
         return Identified(Estimand(certain, Way.COUNTERFACTUAL), ("A value is what it is set to.",))
     steps = problem.steps
+    free = {e.value for e in (*asked, *seen)} | {v for e in (*asked, *seen) for _, v in e.world}
+    other = problem.apart(asked, seen)
     found = problem.factored(asked, seen)
     if isinstance(found, NotIdentified):
         return found
-    free = {e.value for e in (*asked, *seen)} | {v for e in (*asked, *seen) for _, v in e.world}
     formula = problem.summed(found, asked, seen)
+    if other is not None and not problem.impossible:
+        alone, *rest = other
+        below = alone.factored(*rest)
+        if isinstance(below, NotIdentified):
+            return below
+        formula = quotient(problem.whole(found), alone.whole(below))
     arbitrary = tuple(sorted(formula.free - free, key=str))
     return Identified(Estimand(formula, Way.COUNTERFACTUAL, arbitrary=arbitrary), tuple(steps))
 
@@ -95,6 +101,10 @@ class _Plain:
     @property
     def key(self) -> tuple:
         return (self.node, self.world)
+
+    def renamed(self, old: Symbol, new: Symbol) -> "_Plain":
+        world = tuple((n, new if v == old else v) for n, v in self.world)
+        return _Plain(self.node, world, new if self.value == old else self.value)
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,7 @@ class _Problem:
     steps: list[str] = field(default_factory=list)
     fresh: list[Symbol] = field(default_factory=list)
     used: set[Symbol] = field(default_factory=set)
+    same: list[tuple[Symbol, Symbol]] = field(default_factory=list)
     impossible: bool = False
 
     def plain(self, events: Iterable[Event]) -> list[_Plain]:
@@ -132,10 +143,55 @@ class _Problem:
             if node not in self.graph.position:
                 raise UnknownNameError("node", node, map(str, self.graph.nodes))
             if node in settings:
-                self.impossible |= settings[node] != event.value
+                self.same.append((settings[node], event.value))
                 continue
             out.append(_Plain(node, self.smallest(node, settings), event.value))
         return out
+
+    def unified(
+        self, asked: Sequence[_Plain], seen: Sequence[_Plain]
+    ) -> tuple[list[_Plain], list[_Plain]]:
+        """The events with one symbol for what is one value: nested ones may be of one potential."""
+        known: dict[tuple, Symbol] = {}
+        for event in (*asked, *seen):
+            value = known.setdefault(event.key, event.value)
+            if value != event.value:
+                self.same.append((value, event.value))
+        if not self.same:
+            return list(asked), list(seen)
+        one, other = self.same.pop()
+        if one in self.fresh:
+            one, other = other, one
+        if one != other and other not in self.fresh:
+            self.impossible = True
+            return list(asked), list(seen)
+        if one != other:
+            self.fresh.remove(other)
+        alike = {other: one}
+        self.same = [(alike.get(a, a), alike.get(b, b)) for a, b in self.same]
+        asked, seen = ([e.renamed(other, one) for e in part] for part in (asked, seen))
+        return self.unified(asked, seen)
+
+    def apart(
+        self, asked: Sequence[_Plain], seen: Sequence[_Plain]
+    ) -> "tuple[_Problem, list[_Plain], list[_Plain]] | None":
+        """The problem of what is given alone, with the asked values summed by symbols of their own.
+
+        None where the asked values stand nowhere else, so that one sum over them does it.
+        """
+        values = [e.value for e in asked if e.value not in self.fresh]
+        elsewhere = {v for e in (*asked, *seen) for _, v in e.world} | {e.value for e in seen}
+        if not seen or (elsewhere.isdisjoint(values) and len(set(values)) == len(values)):
+            return None
+        other = _Problem(self.graph, fresh=list(self.fresh), used=set(self.used))
+        free = []
+        for event in asked:
+            symbol = event.value
+            if symbol not in self.fresh:
+                symbol = other.symbol(event.node)
+                other.fresh.append(symbol)
+            free.append(replace(event, value=symbol))
+        return other, *other.unified(free, seen)
 
     def settled(self, node: Node, value: "Symbol | Potential", waiting: list[Event]) -> Symbol:
         """The symbol of a value; a nested one becomes an event of its own, to be summed over."""
@@ -292,11 +348,16 @@ class _Problem:
             return Constant(0.0)
         joint = product(f for _, f, _ in factors)
         over = [s for s in self.fresh if s in joint.free]
-        top = total(over, joint)
+        top = self.whole(factors)
         if not seen:
             return top
         values = [e.value for e in asked if e.value in joint.free and e.value not in over]
         return quotient(top, total([*dict.fromkeys(values), *over], joint))
+
+    def whole(self, factors: Sequence[tuple[frozenset, Expression, frozenset]]) -> Expression:
+        """The product of the factors, summed over what nobody asked about."""
+        joint = product(f for _, f, _ in factors)
+        return total([s for s in self.fresh if s in joint.free], joint)
 
 
 def _conflict(entries: Sequence[_Entry]) -> Node | None:

@@ -6,7 +6,7 @@ from functools import singledispatch
 from typing import Any
 
 from doworld.data import Policy, Role, Schema
-from doworld.graph import CausalGraph, Edge, Mark
+from doworld.graph import CausalGraph, Edge, Mark, Reason
 from doworld.identify.adjustment import adjusted, adjustment_set
 from doworld.identify.effect import effect_verdict
 from doworld.identify.effects import effect_of
@@ -22,7 +22,7 @@ from doworld.identify.verdict import (
     Verdict,
     Way,
 )
-from doworld.query import Counterfactual, Do, Effect, Set
+from doworld.query import Alter, Counterfactual, Cut, Do, Effect, Imagine, Link, Set, Turn
 
 __all__ = ["gate", "rolled"]
 
@@ -35,8 +35,9 @@ def gate(graph: CausalGraph, schema: Schema, query: Any, *, facts: Facts = NOTHI
     Args:
         graph: what the model follows, open edges and hidden causes included.
         schema: roles, kinds and how actions were chosen.
-        query: any question. ``Do`` and ``Counterfactual`` ask whether simulation along the graph
-            is right, ``Effect`` which formula gives it; others ask nothing of identification.
+        query: any question. ``Do``, ``Counterfactual`` and ``Imagine`` ask whether simulation along
+            the graph is right, ``Effect`` which formula gives it; others ask nothing of
+            identification.
         facts: what the rows say, such as a treatment that never varied.
 
     Raises ``UnknownNameError`` for variables that the graph lacks.
@@ -70,6 +71,32 @@ def _(query: Counterfactual, graph: CausalGraph, schema: Schema, facts: Facts) -
     causes = [i.variable for i in query.interventions]
     targets = query.target or schema.of(Role.STATE)
     return rolled(graph, schema, causes, targets, same_noise=True, facts=facts)
+
+
+@_gate.register
+def _(query: Imagine, graph: CausalGraph, schema: Schema, facts: Facts) -> Verdict:
+    """Rules can be changed where they are causal: a regression's share of a hidden cause stays.
+
+    To turn a constant or to cut an edge asks what the causes do, as do() on them would; to alter
+    what comes of a mechanism, or to add to it, is as doing something to its variable.
+    """
+    sources: list[str] = []
+    for rule in query.rules:
+        if isinstance(rule, Turn):
+            target = rule.constant.rpartition(".")[0]
+            sources += [p for p, _ in graph.parents(target)] if target in graph.names else []
+        elif isinstance(rule, Cut):
+            sources.append(rule.source)
+    changed = [r.variable for r in query.rules if isinstance(r, Alter)]
+    changed += [r.target for r in query.rules if isinstance(r, Link)]
+    for fact in graph.unidentified:
+        if fact.reason in (Reason.POLICY, Reason.LATE) and fact.variable in sources:
+            return NotIdentified(
+                fact.note,
+                f"Log rows in which {fact.variable} is set at random, and learn again.",
+            )
+    causes = [*(i.variable for i in query.interventions), *sources, *changed]
+    return rolled(graph, schema, causes, query.target or schema.of(Role.STATE), facts=facts)
 
 
 @_gate.register

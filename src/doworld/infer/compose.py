@@ -49,11 +49,13 @@ def assemble(
     ahead: np.ndarray,
     why: Why,
     narrowest: float = 0.0,
+    acted: np.ndarray | None = None,
 ) -> Answer:
     """Series and grounds in one answer; ``ahead`` counts rows since the fact, for calibration.
 
     Calibration comes from forecasts; where it does not apply as it stands, ``narrowest`` = 1 lets
-    it widen intervals and never narrow them.
+    it widen intervals and never narrow them. ``acted`` tells where, of rows 0…last, an intervention
+    is known to change anything; None where only a rollout can tell.
     """
     model = setup.model
     rows = np.arange(setup.first, setup.last + 1)
@@ -83,7 +85,7 @@ def assemble(
         step=model.schema.step,
         time_unit=model.schema.time_unit,
     )
-    founded = unfounded(whole, setup, found)
+    founded = unfounded(whole, setup, found, acted)
     return founded.with_draws(lambda: {n: draws.values[..., i] for i, n in enumerate(names)})
 
 

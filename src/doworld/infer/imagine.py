@@ -41,9 +41,11 @@ def imagine(model: WorldModel, query: Imagine, *, seed: int = 0) -> Answer:
         interventions=after.interventions,
     )
     old = do(model, before, seed=seed)
-    refused = refusal(world.model, after, setup.names)
+    refused = refusal(model, query, setup.names) or refusal(world.model, after, setup.names)
     if old.status is Status.NOT_IDENTIFIED or refused is not None:
-        return (refused or old).model_copy(update={"query": query})
+        found = refused or old
+        why = found.why.model_copy(update={"summary": _summary(query)})
+        return found.model_copy(update={"query": query, "why": why})
     draws, notes = reweigh(setup, draw(setup, after.samples, key_of(seed)), seed=seed)
     new = answer(setup, after, draws, extra=(*world.notes, *notes))
     blind = _blind(setup, draws.paths)

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from doworld.data import Variable
+from doworld.data import Kind, Variable
 from doworld.graph import Reason
+from doworld.infer.reach import Reach
 from doworld.infer.setup import Setup
 from doworld.infer.support import OUTSIDE, Support
 from doworld.model.wiring import WIDEST
@@ -14,35 +15,42 @@ from doworld.model.world import WorldModel
 from doworld.query import Answer, Series, Status
 from doworld.query.words import number, spans
 
-__all__ = ["unfounded", "widest"]
+__all__ = ["SUSPECTED", "doubted", "lawful", "spanned", "unfounded", "widest"]
 
 SUSPECTED = (Reason.POLICY, Reason.LATE)
 """What makes the effects of a variable doubtful, without forbidding the question."""
 
 
-def unfounded(answer: Answer, setup: Setup, found: Support) -> Answer:
+def unfounded(
+    answer: Answer,
+    setup: Setup,
+    found: Support,
+    acted: Bool[np.ndarray, "rows variables"] | None = None,
+) -> Answer:
     """The answer, ``bounded`` at rows whose law the log does not show.
 
     These are rows outside the data, where a learned law may go on otherwise, and rows that an
     intervention reaches on a variable whose effects are suspected to be another cause's. There the
-    interval spans what the variable can be at all; the estimate goes on with what was learned.
+    interval spans all that ``spanned`` says; the estimate goes on with what was learned. ``acted``
+    tells in which of rows 0…last an intervention changes anything; None takes all that it touches.
     """
     outside = (found.total < OUTSIDE) & ~setup.done.cut[setup.first :]
-    reached, why = _suspected(setup)
-    laws = _lawful(setup)
+    touched = setup.done.touched if acted is None else acted
+    reached, why = doubted(setup.model, setup.reach, touched)
+    reached = reached[setup.first :] & ~setup.done.cut[setup.first :]
+    laws = lawful(setup.model, setup.reach)
     series, notes = [], []
     for s, target in zip(answer.series, setup.targets, strict=True):
-        far, doubted = outside[:, target] & (target not in laws), reached[:, target]
-        where = far | doubted
+        far, doubt = outside[:, target] & (target not in laws), reached[:, target]
+        where = far | doubt
         if s.lower is None or s.upper is None or not where.any():
             series.append(s)
             continue
-        low, high = widest(setup.model, target)
-        series.append(_spanning(s, where, low, high))
+        series.append(_spanning(s, where, *widest(setup.model, target)))
         rows = np.asarray(s.rows)
         notes.append(
-            f"At {spans(rows[where].tolist())} the interval of {s.variable} is a bound: all that "
-            f"it can be, {number(low)}…{number(high)}. The estimate takes what was learned "
+            f"At {spans(rows[where].tolist())} the interval of {s.variable} is a bound: "
+            f"{spanned(setup.model, target)}. The estimate takes what was learned "
             + ("inside the data to hold there." if far.any() else "as it is.")
         )
     if not notes:
@@ -57,41 +65,46 @@ def unfounded(answer: Answer, setup: Setup, found: Support) -> Answer:
     return answer.model_copy(update=update)
 
 
-def _lawful(setup: Setup) -> set[int]:
+def lawful(model: WorldModel, reach: Reach) -> set[int]:
     """The variables that nothing but laws known beforehand leads to: these hold everywhere."""
-    model = setup.model
     known = {model.schema.position(f.variable) for f in model.fits if f.family == "known"}
     made = set(np.flatnonzero(np.asarray(model.dynamics.order) >= 0).tolist())
-    return {t for t in known if made.intersection(setup.reach.ancestors([t])) <= known}
+    return {t for t in known if made.intersection(reach.ancestors([t])) <= known}
 
 
-def _suspected(setup: Setup) -> tuple[Bool[np.ndarray, "rows variables"], list[str]]:
-    """Which rows an intervention on a doubtful variable reaches, and why it is doubtful."""
-    model, rows = setup.model, np.arange(setup.first, setup.last + 1)
-    reached = np.zeros((len(rows), len(model.schema)), bool)
-    why = []
+def doubted(
+    model: WorldModel, reach: Reach, touched: Bool[np.ndarray, "*units rows variables"]
+) -> tuple[Bool[np.ndarray, "*units rows variables"], list[str]]:
+    """Which values an action on a doubtful variable reaches, and why it is doubtful.
+
+    ``touched`` tells where anything is done, by row from row 0.
+    """
+    rows = np.arange(touched.shape[-2])[:, None]
+    reached, why = np.zeros(touched.shape, bool), []
     for fact in model.graph.unidentified:
         if fact.reason not in SUSPECTED:
             continue
         at = model.schema.position(fact.variable)
-        touched = np.flatnonzero(setup.done.touched[:, at])
-        if not len(touched):
+        done = touched[..., at]
+        if not done.any():
             continue
-        delay = setup.reach.delay[at].copy()
+        delay = reach.delay[at].copy()
         others = [model.schema.position(n) for n in fact.others]
         # what it moves unseen may be reached although no mechanism says so
-        later = setup.reach.delay[others].min(0) + (0 if model.schema.static else 1)
-        delay = np.minimum(delay, later) if others else delay
+        later = reach.delay[others].min(0) + (0 if model.schema.static else 1) if others else delay
+        delay = np.minimum(delay, later)
         delay[at] = np.inf
-        reached |= rows[:, None] >= touched[0] + delay
+        first = np.where(done.any(-1), done.argmax(-1), np.inf)
+        reached |= rows >= first[..., None, None] + delay
         why.append(fact.note)
-    return reached & ~setup.done.cut[setup.first :], why
+    return reached, why
 
 
 def widest(model: WorldModel, target: int) -> tuple[float, float]:
-    """What a variable can be at all: its levels, its bounds, or three ranges of the log beyond it.
+    """How far a variable is taken to go where no law is: levels, bounds, or three log ranges.
 
-    These are the walls that no rollout of a learned model passes.
+    These are the walls that no rollout of a learned model passes. Levels and bounds of the schema
+    are all that it can be; three ranges of the log beyond it are not: see ``spanned``.
     """
     variable: Variable = model.schema.variables[target]
     if variable.levels:
@@ -102,11 +115,46 @@ def widest(model: WorldModel, target: int) -> tuple[float, float]:
     return max(low - beyond, min(least, low)), min(high + beyond, max(most, high))
 
 
+def spanned(model: WorldModel, target: int) -> str:
+    """What the interval between the walls of ``widest`` is, in words."""
+    variable = model.schema.variables[target]
+    low, high = widest(model, target)
+    if variable.kind is Kind.CATEGORICAL:
+        return "any of its levels"
+    span = f"{number(low)}…{number(high)}"
+    least, most = variable.bounds
+    open_ends = [
+        word
+        for word, end, bound in (("below", low, least), ("above", high, most))
+        if not variable.levels and end != bound
+    ]
+    if not open_ends:
+        return f"all that it can be, {span}"
+    side = " and ".join(open_ends)
+    return (
+        f"{span}, {side} {WIDEST:g} ranges of the log beyond it, which is where simulation stops "
+        "and not all that it can be (bounds in its schema would say that)"
+    )
+
+
 def _spanning(s: Series, where: Bool[np.ndarray, " rows"], low: float, high: float) -> Series:
-    def ends(values: Sequence[float] | None, wall: float, pick) -> tuple[float, ...]:
+    def ends(values: Sequence[float] | None, wall: float, pick) -> tuple[float, ...] | None:
+        if values is None:
+            return None
         own: Float[np.ndarray, " rows"] = np.asarray(values, float)
         return tuple(np.where(where, pick(own, wall), own).tolist())
 
-    return s.model_copy(
-        update={"lower": ends(s.lower, low, np.minimum), "upper": ends(s.upper, high, np.maximum)}
-    )
+    def chances(values: Sequence[Sequence[float]] | None, wall: float):
+        own = np.array(values or s.probabilities, float)
+        return tuple(map(tuple, np.where(where[:, None], wall, own).tolist()))
+
+    update: dict[str, object] = {
+        "lower": ends(s.lower, low, np.minimum),
+        "upper": ends(s.upper, high, np.maximum),
+        "half_lower": ends(s.half_lower, low, np.minimum),
+        "half_upper": ends(s.half_upper, high, np.maximum),
+    }
+    if s.probabilities:
+        update["probabilities_lower"] = chances(s.probabilities_lower, 0.0)
+        update["probabilities_upper"] = chances(s.probabilities_upper, 1.0)
+    return s.model_copy(update=update)

@@ -4,6 +4,8 @@ import numpy as np
 
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Trajectories
+from doworld.discover.latent.suspicion import Suspicion
+from doworld.graph import CausalGraph, Reason
 from doworld.infer.offpolicy.evaluation import HIDDEN, TABLE, Chosen, Evaluation
 from doworld.infer.offpolicy.problem import problem_of, reward_of
 from doworld.infer.unanswerable import UnanswerableError
@@ -25,11 +27,13 @@ def policy_value(model: WorldModel, query: PolicyValue, *, seed: int = 0) -> Ans
             "a policy's value is computed from logged episodes, and a saved model carries none. "
             "Ask with them: ask(model, query, log=log), or --log LOG."
         )
-    return value_from_log(model.log, query, seed=seed)
+    return value_from_log(model.log, query, seed=seed, graph=model.graph)
 
 
-def value_from_log(log: Trajectories, query: PolicyValue, *, seed: int = 0) -> Answer:
-    """The value from a log alone.
+def value_from_log(
+    log: Trajectories, query: PolicyValue, *, seed: int = 0, graph: CausalGraph | None = None
+) -> Answer:
+    """The value from a log alone; what ``graph`` suspects of the logged actions is heeded.
 
     Weighing estimators (see ``Weighing.estimates``), fitted Q-evaluation, and three bounds are
     computed side by side. The answer gives
@@ -39,7 +43,8 @@ def value_from_log(log: Trajectories, query: PolicyValue, *, seed: int = 0) -> A
     * else fitted Q-evaluation, if nothing hidden lasts from row to row: the state tells all;
     * else a bound: next levels of the states that something hidden moves may be up to Λ times as
       likely, or less likely, than logged, Λ being twice what the log's own past reveals. Status
-      ``bounded``; the hidden cause is named in ``why``.
+      ``bounded``; the hidden cause is named in ``why``. So it is too where the question itself asks
+      for a hidden cause, by a strength above 1.
 
     An episode in which the policy does what the log never did there is worth anything between the
     least and the greatest logged return; where that may befall more than 2 % of its episodes, the
@@ -52,7 +57,22 @@ def value_from_log(log: Trajectories, query: PolicyValue, *, seed: int = 0) -> A
         problem = problem_of(log, query.policies, query.reward, query.discount)
     except UnanswerableError as no:
         return _refusal(log, query, no)
-    return _answer(Evaluation(log, query, problem, seed))
+    return _answer(Evaluation(log, query, problem, seed, _distrusted(graph, query)))
+
+
+def _distrusted(graph: CausalGraph | None, query: PolicyValue) -> Suspicion | None:
+    """What the graph suspects of how the policies' actions were chosen in the log."""
+    facts = () if graph is None else graph.unidentified
+    mine = [f for f in facts if f.reason is Reason.POLICY and f.variable in query.policies]
+    if not mine:
+        return None
+    return Suspicion(
+        suspected=True,
+        tested=False,
+        actions=tuple(dict.fromkeys(f.variable for f in mine)),
+        states=tuple(dict.fromkeys(n for f in mine for n in f.others)),
+        reason=" ".join(dict.fromkeys(f.note for f in mine)),
+    )
 
 
 def _answer(found: Evaluation) -> Answer:
@@ -183,7 +203,7 @@ def _untested(found: Evaluation, chosen: Chosen) -> list[str]:
     out = []
     suspicion, schema = found.suspicion, found.log.schema
     told = schema.policy is not Policy.UNKNOWN or found.problem.behaviour.known
-    if not (suspicion.tested or told):
+    if not (suspicion.tested or suspicion.suspected or told):
         out.append(
             "Whether something hidden moved the actions was not tested, and the answer takes for "
             f"granted that nothing did. {suspicion.reason}"
@@ -226,4 +246,6 @@ def _fix(found: Evaluation, status: Status) -> str:
     if found.suspicion.suspected:
         actions = ", ".join(found.suspicion.actions) or "the actions"
         return f"Log what decided {actions}, or draw them at random in some episodes."
+    if found.hidden_asked:
+        return "Ask with strength=1, or without one, for the value if nothing is hidden."
     return "Log episodes in which the policy's own actions are taken more often."

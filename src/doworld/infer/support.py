@@ -9,7 +9,7 @@ from doworld.infer.reach import Reach
 from doworld.model.world import WorldModel
 from doworld.query.words import number
 
-__all__ = ["EDGE", "OUTSIDE", "Support", "support"]
+__all__ = ["EDGE", "OUTSIDE", "Support", "leaves_first", "support", "support_of_each"]
 
 OUTSIDE, EDGE = 0.5, 0.8
 """Below these an answer counts as outside its data, or at their edge."""
@@ -19,6 +19,9 @@ STEEPNESS = 8.0
 
 RECOVERY = 0.95
 """Log support that a variable inherits from a cause fades by this factor a row."""
+
+AT_ONCE = 256
+"""Inputs that are compared with the sample at once: few enough to stay in the cache."""
 
 LEAST_RADIUS = 0.1
 """Scaled distance that always counts as near: few distinct values make the sample's own 0."""
@@ -61,45 +64,101 @@ def support(
     lags, steps = past.shape[-2], paths.shape[1]
     history = np.broadcast_to(past[..., ::-1, :], (len(paths), *past.shape[-2:]))
     rows = np.concatenate([history, paths], 1)
-    wanted = np.asarray(~(cut if fact is None else cut | fact).all(0))
-    local = np.where(cut, 1.0, _local(model, model.scaled(rows), lags, steps, wanted))
+    wanted = ~(cut if fact is None else cut | fact)
+    own = np.broadcast_to(wanted, (len(paths), *wanted.shape))
+    local = np.where(cut, 1.0, _local(model, model.scaled(rows), lags, steps, own).mean(0))
     within = _within(model, rows).mean(0)
     if fact is not None:
         local = np.where(fact, 1.0, local)
         within[:lags], within[lags:] = 1.0, np.where(fact, 1.0, within[lags:])
-        cut = cut | fact
     total = np.concatenate([within[:lags] * trust, np.minimum(local, within[lags:])])
-    factors = [RECOVERY**k for k in range(reach.acts.shape[2])]
-    for t in range(lags, lags + steps):
-        free = ~cut[t - lags]
-        for k in [k for k in range(1, len(factors)) if t - k >= 0]:
-            heir = np.where(reach.acts[..., k], (total[t - k] ** factors[k])[:, None], 1.0).min(0)
-            total[t] = np.where(free, np.minimum(total[t], heir), total[t])
-        for _ in range(model.dynamics.levels if reach.acts[..., 0].any() else 0):
-            heir = np.where(reach.acts[..., 0], total[t][:, None], 1.0).min(0)
-            total[t] = np.where(free, np.minimum(total[t], heir), total[t])
+    _inherit(model, reach, total, wanted, lags)
     return Support(local=local, within=within[max(lags - 1, 0) :], total=total[lags:])
 
 
+def support_of_each(
+    model: WorldModel,
+    reach: Reach,
+    *,
+    paths: Float[np.ndarray, "paths rows variables"],
+    cut: Bool[np.ndarray, "*paths_or_none rows variables"],
+    fact: Bool[np.ndarray, "paths rows variables"],
+) -> tuple[
+    Float[np.ndarray, "paths rows variables"],
+    Float[np.ndarray, "paths given_and_rows variables"],
+    Float[np.ndarray, "paths rows variables"],
+]:
+    """(local, within, total) as of ``support``, of every path by itself.
+
+    The row before the first is taken to be like it; ``fact`` and ``cut`` may differ by path.
+    """
+    lags, steps = model.dynamics.max_lag, paths.shape[1]
+    rows = np.concatenate([np.repeat(paths[:, :1], lags, 1), paths], 1)
+    wanted = ~(cut | fact)
+    local = _local(model, model.scaled(rows), lags, steps, wanted)
+    within = _within(model, rows)
+    within[:, :lags] = 1.0
+    within[:, lags:] = np.where(fact, 1.0, within[:, lags:])
+    total = np.concatenate([within[:, :lags], np.minimum(local, within[:, lags:])], 1)
+    _inherit(model, reach, total, wanted, lags)
+    return local, within[:, max(lags - 1, 0) :], total[:, lags:]
+
+
+def _inherit(
+    model: WorldModel,
+    reach: Reach,
+    total: Float[np.ndarray, "*paths history_and_rows variables"],
+    free: Bool[np.ndarray, "*paths rows variables"],
+    lags: int,
+) -> None:
+    """Lowers ``total`` in place to what each ``free`` value inherits from its causes."""
+    factors = [RECOVERY**k for k in range(reach.acts.shape[2])]
+    order = np.argsort(np.asarray(model.dynamics.order), kind="stable").tolist()
+    causes = [
+        [(j, np.flatnonzero(reach.acts[:, j, k])) for j in order if reach.acts[:, j, k].any()]
+        for k in range(len(factors))
+    ]
+    for t in range(lags, total.shape[-2]):
+        now, open_now = total[..., t, :], free[..., t - lags, :]
+        for k in range(1, min(len(factors), t + 1)):
+            before = total[..., t - k, :] ** factors[k]
+            for j, sources in causes[k]:
+                heir = np.minimum(now[..., j], before[..., sources].min(-1))
+                now[..., j] = np.where(open_now[..., j], heir, now[..., j])
+        for _ in range(model.dynamics.levels if causes[0] else 0):
+            was = now.copy()
+            for j, sources in causes[0]:
+                heir = np.minimum(now[..., j], now[..., sources].min(-1))
+                now[..., j] = np.where(open_now[..., j], heir, now[..., j])
+            if np.array_equal(was, now):
+                break
+
+
 def _local(
-    model: WorldModel, rows: np.ndarray, lags: int, steps: int, wanted: np.ndarray
-) -> np.ndarray:
-    """1 within the usual distance of the sample of the log, e^(1−r) at r times that distance."""
+    model: WorldModel,
+    rows: Float[np.ndarray, "paths history_and_rows variables"],
+    lags: int,
+    steps: int,
+    wanted: Bool[np.ndarray, "paths rows variables"],
+) -> Float[np.ndarray, "paths rows variables"]:
+    """1 within the usual distance of the sample of the log, e^(1−r) at r times that distance.
+
+    1 also where it is not ``wanted``.
+    """
     reference, coding = model.reference, model.dynamics.coding
     variable, level = np.asarray(coding.variable), np.asarray(coding.level)
-    read = rows[..., variable]
-    features = np.where(level >= 0, (read == level).astype(float), read)
-    out = np.ones((steps, rows.shape[-1]))
+    out = np.ones((len(rows), steps, rows.shape[-1]))
     for n, target in enumerate(reference.targets):
         used = reference.mask[n] > 0
-        if not used.any() or not wanted[target]:
+        path, step = np.nonzero(wanted[..., target])
+        if not used.any() or not len(path):
             continue
         lag, feature = np.divmod(reference.columns[n][used].astype(int), len(variable))
-        at = lags + np.arange(steps)[:, None] - lag[None, :]
-        inputs = features[:, at, feature[None, :]]
+        read = rows[path[:, None], lags + step[:, None] - lag, variable[feature]]
+        inputs = np.where(level[feature] >= 0, (read == level[feature]).astype(float), read)
         distance = _nearest(inputs, reference.points[n][:, used].astype(float))
         ratio = distance / max(float(reference.radius[n]), LEAST_RADIUS)
-        out[:, target] = np.minimum(1.0, np.exp(1.0 - ratio)).mean(0)
+        out[path, step, target] = np.minimum(1.0, np.exp(1.0 - ratio))
     return out
 
 
@@ -107,10 +166,13 @@ def _nearest(inputs: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Euclidean distance of each input to the nearest point."""
     flat = inputs.reshape(-1, inputs.shape[-1])
     out = np.empty(len(flat))
-    for begin in range(0, len(flat), 4096):
-        some = flat[begin : begin + 4096]
-        square = (some**2).sum(1)[:, None] + (points**2).sum(1) - 2 * some @ points.T
-        out[begin : begin + 4096] = np.sqrt(np.maximum(square.min(1), 0.0))
+    across, length = -2.0 * points.T, (points**2).sum(1)
+    for begin in range(0, len(flat), AT_ONCE):
+        some = flat[begin : begin + AT_ONCE]
+        square = some @ across
+        square += length
+        least = square.min(1) + (some**2).sum(1)
+        out[begin : begin + AT_ONCE] = np.sqrt(np.maximum(least, 0.0))
     return out.reshape(inputs.shape[:-1])
 
 

@@ -4,14 +4,20 @@ import numpy as np
 
 from doworld.data import Kind, Trajectories
 from doworld.graph import CausalGraph
-from doworld.mechanisms import AbstractBank
+from doworld.mechanisms import AbstractBank, KnownBank, LawBank, LinearBank
 from doworld.model.design import Design
 from doworld.model.dynamics import Dynamics
 
 __all__ = ["WIDEST", "Wiring"]
 
 WIDEST = 3.0
-"""Ranges of the log beyond which a mechanism's value is held, so that no rollout overflows."""
+"""Ranges of the log beyond which a network's value is held: out there it is nobody's guess."""
+
+FARTHEST = 1000.0
+"""The same of a law or a straight line, which goes on; only so that no rollout overflows."""
+
+GOES_ON = (KnownBank, LawBank, LinearBank)
+"""Families that are asked beyond the log."""
 
 
 class Wiring:
@@ -24,25 +30,31 @@ class Wiring:
         kinds = [v.kind in (Kind.CATEGORICAL, Kind.BINARY) for v in log.schema.variables]
         scaled = (bounds - data.center) / data.scale
         with np.errstate(all="ignore"):
-            span = data.values.max(0) - data.values.min(0)
-            guard = [data.values.min(0) - WIDEST * span, data.values.max(0) + WIDEST * span]
+            low, high = data.values.min(0), data.values.max(0)
             # bounds that the log itself oversteps would cut logged values off
-            scaled[0] = np.minimum(scaled[0], data.values.min(0))
-            scaled[1] = np.maximum(scaled[1], data.values.max(0))
-        scaled = np.clip(scaled, *guard)
-        self.lower, self.upper = np.where(kinds, [[-np.inf], [np.inf]], scaled)
+            scaled = np.array([np.minimum(scaled[0], low), np.maximum(scaled[1], high)])
+            self.near, self.far = (
+                np.where(
+                    kinds,
+                    [[-np.inf], [np.inf]],
+                    np.clip(scaled, low - beyond * (high - low), high + beyond * (high - low)),
+                )
+                for beyond in (WIDEST, FARTHEST)
+            )
 
     def __call__(self, banks: tuple[AbstractBank, ...]) -> Dynamics:
         """The transition in which ``banks`` act."""
-        order = np.full(len(self.names), -1, np.int32)
+        order, walls = np.full(len(self.names), -1, np.int32), self.near.copy()
         for bank in banks:
             for target in np.asarray(bank.targets)[0]:
                 order[target] = self.levels[self.names[target]]
+                if isinstance(bank, GOES_ON):
+                    walls[:, target] = self.far[:, target]
         return Dynamics.of(
             banks,
             coding=self.data.coding,
             order=order,
-            lower=self.lower,
-            upper=self.upper,
+            lower=walls[0],
+            upper=walls[1],
             max_lag=self.data.lags,
         )

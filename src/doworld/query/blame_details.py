@@ -97,6 +97,7 @@ class BlameDetails(AbstractDetails):
         both: P(a' saves and a fails), fresh noise: necessity and sufficiency at once.
         open: by row, whether levels whose noise is not recoverable lie between it and success: then
             probabilities there are estimates, and the series' interval is a bound.
+        unfounded: by row, whether the log vouches for nothing that follows from its best change.
         sufficiency_bounds, both_bounds: by row, (lower, upper) whatever the levels' noise; None
             where the row is not open.
         still: P(success) from each row on, the actions as they were, fresh noise.
@@ -132,6 +133,7 @@ class BlameDetails(AbstractDetails):
     sufficiency: tuple[float | None, ...] = ()
     both: tuple[float, ...] = ()
     open: tuple[bool, ...] = ()
+    unfounded: tuple[bool, ...] = ()
     sufficiency_bounds: tuple[tuple[float, float] | None, ...] = ()
     both_bounds: tuple[tuple[float, float] | None, ...] = ()
     still: tuple[float, ...] = ()

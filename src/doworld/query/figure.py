@@ -4,6 +4,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from doworld._core.palette import AMBER, BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE
+from doworld.query.scale import beyond, clock, future, narrowed
 from doworld.query.text import headline
 from doworld.query.words import number, phrase, spans
 
@@ -42,6 +43,7 @@ def figure(answer: "Answer") -> "Figure":
         _marks(fig, answer, s, axis)
         _strip(fig, answer, s, _axis(2 * n + 2), axis, bar=n == 0)
         _panel(fig, s, n, layout)
+        _scale(fig, answer, s, n, layout)
     if tracks and series:
         _tracks(fig, answer, series, layout, done)
     _dress(fig, answer, layout, series)
@@ -236,6 +238,27 @@ def _panel(fig: "Figure", s: "Series", n: int, layout: _Layout) -> None:
     fig.add_annotation(label)
 
 
+def _scale(fig: "Figure", answer: "Answer", s: "Series", n: int, layout: _Layout) -> None:
+    """Cuts a panel to estimates and facts where the bound would flatten them, and says so."""
+    if answer.status != "bounded" or s.probabilities or s.lower is None or s.upper is None:
+        return
+    shown = narrowed([*(s.estimate or ()), *s.past[-len(s.rows) :]], s.lower, s.upper)
+    if shown is None:
+        return
+    fig.update_layout({_key(2 * n + 1): {"range": shown}})
+    fig.add_annotation(
+        text=escape(beyond(s.lower, s.upper)),
+        xref="paper",
+        yref="paper",
+        x=1,
+        y=layout.panel(n)[0][1],
+        yanchor="bottom",
+        xanchor="right",
+        showarrow=False,
+        font={"size": 12, "color": GREY},
+    )
+
+
 def _key(n: int) -> str:
     return "yaxis" if n == 1 else f"yaxis{n}"
 
@@ -297,7 +320,7 @@ def _tracks(
 def _dress(fig: "Figure", answer: "Answer", layout: _Layout, series: "list[Series]") -> None:
     words, tone = headline(answer)
     static = answer.step == 0
-    unit = "row" if answer.time_unit == "steps" or static else f"time [{answer.time_unit}]"
+    unit = clock(answer.step, answer.time_unit)
     title = f'<span style="color:{TONES[tone]}"><b>{words}</b></span>'
     if answer.why.summary:
         title += (
@@ -338,3 +361,6 @@ def _dress(fig: "Figure", answer: "Answer", layout: _Layout, series: "list[Serie
         )
     if answer.query.kind != "counterfactual" and not static and series:
         fig.add_vline(x=0, line={"color": GREY, "width": 1, "dash": "dot"})
+        near = future(series[0].past_rows, series[0].rows)
+        if near is not None:
+            fig.update_xaxes(range=_times(answer, tuple(near)))

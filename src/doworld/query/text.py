@@ -172,7 +172,8 @@ def _grounds(answer: "Answer") -> Iterable:
         for line in why.assumptions:
             yield Padding(Text(f"· {line}"), (0, 0, 0, 1))
     if why.rows:
-        yield Text(f"Learned from a log of {why.rows:,} transitions.", style="dim")
+        what = "rows" if answer.step == 0 else "transitions"
+        yield Text(f"Learned from a log of {why.rows:,} {what}.", style="dim")
 
 
 def plain(answer: "Answer", width: int = WIDTH) -> str:

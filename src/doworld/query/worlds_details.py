@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from doworld._core.palette import BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE
 from doworld.query.details import AbstractDetails
+from doworld.query.scale import beyond, clock, narrowed
 from doworld.query.words import number
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Worlds(AbstractDetails):
         raise UnknownNameError("alternative", name, [a.name for a in self.alternatives])
 
     def rich(self, answer: "Answer") -> Iterable[Any]:
-        """A row for every variable and world: the last row, and the row of the largest effect."""
+        """For every variable and world the row of the largest effect, and the last row."""
         from rich.table import Table
         from rich.text import Text
 
@@ -103,15 +104,15 @@ class Worlds(AbstractDetails):
         for n in range(len(self.alternatives[0].paths) if self.alternatives else 0):
             for k, world in enumerate(self.alternatives):
                 path = world.paths[n]
-                at = _telling(path)
                 unit = f" [{path.unit}]" if path.unit else ""
-                table.add_row(
-                    f"{path.variable}{unit}" if k == 0 else "",
-                    world.name or world.done,
-                    str(path.rows[at]),
-                    _word(path, path.estimate[at]),
-                    _ends(path, at) + (" (bound)" if world.bounded and path.lower else ""),
-                )
+                for m, at in enumerate(dict.fromkeys((_telling(path), len(path.rows) - 1))):
+                    table.add_row(
+                        f"{path.variable}{unit}" if k == m == 0 else "",
+                        (world.name or world.done) if m == 0 else "",
+                        str(path.rows[at]),
+                        _word(path, path.estimate[at]),
+                        _ends(path, at) + (" (bound)" if world.bounded and path.lower else ""),
+                    )
         yield table
 
     def figure(self, answer: "Answer") -> "Figure":
@@ -128,8 +129,30 @@ class Worlds(AbstractDetails):
             for k, world in enumerate(self.alternatives):
                 _draw(fig, world, world.paths[n], axis, COLOURS[k % len(COLOURS)], step, n == 0)
             _panel(fig, self.alternatives[0].paths[n], n, inner, self.units)
+            self._scale(fig, answer, n, inner)
         _dress(fig, answer, inner, count)
         return fig
+
+    def _scale(self, fig: "Figure", answer: "Answer", n: int, inner: float) -> None:
+        """Cuts a panel to estimates and facts where bounds would flatten them, and says so."""
+        paths = [w.paths[n] for w in self.alternatives]
+        lower, upper = ([v for p in paths for v in p.lower], [v for p in paths for v in p.upper])
+        past = answer.series[n].past if n < len(answer.series) and self.units == 1 else ()
+        shown = narrowed([*(v for p in paths for v in p.estimate), *past], lower, upper)
+        if shown is None or not any(w.bounded for w in self.alternatives) or paths[0].categories:
+            return
+        fig.update_layout({"yaxis" if n == 0 else f"yaxis{n + 1}": {"range": shown}})
+        fig.add_annotation(
+            text=escape(beyond(lower, upper)),
+            xref="paper",
+            yref="paper",
+            x=1,
+            y=(inner - n * (PANEL + GAP)) / inner,
+            yanchor="bottom",
+            xanchor="right",
+            showarrow=False,
+            font={"size": 12, "color": GREY},
+        )
 
     def _fact(self, fig: "Figure", answer: "Answer", n: int, axis: str, step: float) -> None:
         if self.units > 1 or n >= len(answer.series):
@@ -265,7 +288,7 @@ def _dress(fig: "Figure", answer: "Answer", inner: float, count: int) -> None:
 
     head, foot = 92, 96
     static = answer.step == 0
-    unit = "row" if answer.time_unit == "steps" else f"time [{answer.time_unit}]"
+    unit = clock(answer.step, answer.time_unit)
     fig.update_layout(
         template="plotly_white",
         height=int(inner + head + foot),

@@ -50,8 +50,10 @@ def _told(log: Trajectories, query: Effect) -> CausalGraph:
     schema = log.schema
     lag = 0 if schema.static else (1 if query.lag is None else query.lag)
     known = set(schema.names)
-    causes = [n for n in (query.adjust or ()) if n in known and n != query.treatment]
     ends = {query.treatment, query.outcome} & known
+    # a name that stands twice is refused below, in one line for every way to ask
+    own = ends if schema.static else {query.treatment}
+    causes = [n for n in (query.adjust or ()) if n in known - own]
     if len(ends) < 2:
         return CausalGraph(schema.names, (), max_lag=lag)
     links = [Edge(query.treatment, query.outcome, lag)]

@@ -248,3 +248,22 @@ def test_malformed_questions():
         linear_program(counts, BOW, expectation("Y", {"X": 7}, (0.0, 1.0)))
     with pytest.raises(QueryError, match="no direct cause"):
         linear_program(counts, BOW, ATE, rising=[("Y", "X")])
+
+
+def test_data_that_no_instrument_can_give_are_refuted_among_the_treated_too():
+    n = np.zeros((2, 2, 2))
+    n[0, 1, 1] = n[1, 1, 0] = 900
+    n[0, 0, 0] = n[1, 0, 0] = 100
+    iv = Diagram(("Z", "X", "Y"), (("Z", "X"), ("X", "Y")), (("X", "Y"),))
+    treated = (Outcome(Potential("X"), 1),)
+    asked = contrast("Y", {"X": 1}, {"X": 0}, (0.0, 1.0), given=treated)
+    assert linear_program(Counts(iv.names, n), iv, asked).refuted
+
+
+def test_a_log_and_a_trial_that_contradict_each_other_refute_every_bound():
+    log = Counts(("X", "Y"), np.array([[100.0, 0], [0, 900]]))
+    trial = Counts(("X", "Y"), np.array([[500.0, 500], [900, 100]]))
+    found = tian_pearl(log, "X", "Y", trial=trial)
+    assert found.pn.refuted
+    assert found.ps.refuted
+    assert found.pns.refuted

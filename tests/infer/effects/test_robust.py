@@ -95,6 +95,12 @@ def test_a_malformed_question_is_one_line_with_what_to_do(change, says):
     assert line.endswith((".", "?"))
 
 
+def test_adjusting_for_the_outcome_is_refused_where_the_question_draws_the_graph_too():
+    log, _ = world()
+    with pytest.raises(DoworldError, match=r"is the outcome and cannot stand in adjust\. Leave"):
+        dw.effect_of(log, Effect(treatment="a", outcome="y", adjust="y"))
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [

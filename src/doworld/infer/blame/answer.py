@@ -1,19 +1,22 @@
 """From what was found out about a failure to an answer: series, details, grounds, paragraph."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from doworld.data import Kind, Policy, Role
 from doworld.infer.blame.alternatives import Change
+from doworld.infer.blame.bounds import Pair
 from doworld.infer.blame.success import GoalJudge
 from doworld.infer.blame.words import headword, paragraph
 from doworld.infer.grounds import relied_on, weakest, worries
-from doworld.infer.support import OUTSIDE, leaves_first, support
+from doworld.infer.support import OUTSIDE, leaves_first
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Blame, Series, Status, Why
 from doworld.query.blame_details import Alternative, BlameDetails, Share, Trace
 from doworld.query.blame_details import Change as Told
+from doworld.query.words import spans
 
 if TYPE_CHECKING:
     from doworld.infer.blame.find import Findings
@@ -46,7 +49,7 @@ def answered(model: WorldModel, query: Blame, found: "Findings") -> Answer:
     )
     return Answer(
         query=query,
-        status=Status.BOUNDED if found.bounded else Status.IDENTIFIED,
+        status=Status.BOUNDED if found.bounded or _unfounded(found) else Status.IDENTIFIED,
         level=query.level,
         series=(gain, ahead),
         why=_why(model, found, details, words, outside),
@@ -58,7 +61,15 @@ def answered(model: WorldModel, query: Blame, found: "Findings") -> Answer:
 
 def _interval(found: "Findings"):
     """Lower and upper ends of P(success) by row."""
-    return tuple(found.bounds.lower.tolist()), tuple(found.bounds.upper.tolist())
+    lost = found.base.lost
+    lower, upper = np.where(lost, 0.0, found.bounds.lower), np.where(lost, 1.0, found.bounds.upper)
+    return tuple(lower.tolist()), tuple(upper.tolist())
+
+
+def _unfounded(found: "Findings") -> bool:
+    """Whether the log does not vouch for what the answer says of its best change, or of any."""
+    base, at = found.base, found.moment.at
+    return bool(base.doubt.any() or (base.lost.any() if at is None else base.lost[at]))
 
 
 def _details(model: WorldModel, query: Blame, found: "Findings") -> BlameDetails:
@@ -67,11 +78,12 @@ def _details(model: WorldModel, query: Blame, found: "Findings") -> BlameDetails
     best = None if at is None else survey.best[at]
     changes = found.together.changes if best or found.together.success > 0 else ()
     chance = survey.chance
+    lower, upper = _interval(found)
     details = BlameDetails(
         best=None if best is None else _told(found, best),
         success=0.0 if at is None else float(survey.necessity[at]),
-        lower=0.0 if at is None else float(found.bounds.lower[at]),
-        upper=0.0 if at is None else float(found.bounds.upper[at]),
+        lower=0.0 if at is None else lower[at],
+        upper=0.0 if at is None else upper[at],
         chance=0.0 if at is None else float(when.chance[at]),
         likely=when.likely,
         ties=tuple(int(survey.rows[n]) for n in when.ties),
@@ -94,8 +106,9 @@ def _details(model: WorldModel, query: Blame, found: "Findings") -> BlameDetails
         sufficiency=tuple(None if np.isnan(p) else float(p) for p in ahead.sufficiency),
         both=tuple(ahead.both.tolist()),
         open=tuple(found.bounds.open.tolist()),
-        sufficiency_bounds=found.bounds.sufficiency,
-        both_bounds=found.bounds.both,
+        unfounded=tuple(found.base.lost.tolist()),
+        sufficiency_bounds=_let_go(found, found.bounds.sufficiency),
+        both_bounds=_let_go(found, found.bounds.both),
         still=tuple(ahead.still.tolist()),
         ahead=tuple(ahead.ahead.tolist()),
         randomised=model.schema.policy is Policy.RANDOMISED,
@@ -114,6 +127,12 @@ def _details(model: WorldModel, query: Blame, found: "Findings") -> BlameDetails
     )
     text = paragraph(details, steps=found.inquiry.episode.steps, bounded=found.bounded)
     return details.model_copy(update={"text": text})
+
+
+def _let_go(found: "Findings", pairs: Sequence[Pair | None]) -> tuple[Pair | None, ...]:
+    """The bounds of each row, [0, 1] where the log vouches for nothing."""
+    lost = found.base.lost.tolist()
+    return tuple((0.0, 1.0) if gone else own for gone, own in zip(lost, pairs, strict=True))
 
 
 def _cell(model: WorldModel, column: int, value: float) -> float | str | bool:
@@ -224,38 +243,36 @@ def _ends(pair: np.ndarray) -> tuple[float | None, float | None]:
 
 def _support(found: "Findings") -> tuple[np.ndarray, str, int | None]:
     """(support by row of each row's best change, words, first row outside) of the best."""
-    inquiry, survey = found.inquiry, found.survey
-    episode = inquiry.episode
-    best = None if found.moment.at is None else survey.best[found.moment.at]
-    model, relevant = episode.model, episode.reach.ancestors(list(found.targets))
-    low, high = model.reference.low, model.reference.high
-    own = np.ones(len(survey.rows))
-    for n, change in enumerate(survey.best):
-        if change is not None and not low[change.variable] <= change.value <= high[change.variable]:
-            own[n] = 0.0
-    if best is None:
-        return own, "", None
-    path = inquiry.paths((best,))[:8]
-    changed = np.abs(path - episode.values).max(0) > 1e-5 * model.scale
-    cut = np.zeros(changed.shape, bool)
-    cut[best.row, best.variable] = True
-    held = episode.values[:1].repeat(max(model.dynamics.max_lag, 1), 0)
-    found_ = support(
-        model,
-        episode.reach,
-        past=held,
-        paths=path,
-        cut=cut,
-        trust=np.ones(len(model.schema)),
-        fact=~changed,
-    )
-    asked = found_.total[:, list(found.targets)].min(1)
-    own[found.moment.at] = min(own[found.moment.at], float(asked.min()))
+    base, at = found.base, found.moment.at
+    support = None if at is None else base.found[at]
+    if at is None or support is None:
+        return base.support, "", None
+    episode = found.inquiry.episode
+    model, columns = episode.model, list(found.targets)
+    asked = support.total[:, columns].min(1)
     outside = np.flatnonzero(asked < OUTSIDE)
     first = int(outside[0]) if len(outside) else None
-    middle = np.concatenate([held[:1], np.median(path, 0)])
-    cause = leaves_first(model, found_, rows=middle, relevant=relevant, first=0)
-    return own, "Inside the data throughout." if cause is None else cause[1], first
+    path = base.paths[at]
+    middle = np.concatenate([path[:1], path]) if model.dynamics.max_lag else path
+    relevant = episode.reach.ancestors(columns)
+    cause = leaves_first(model, support, rows=middle, relevant=relevant, first=0)
+    return base.support, "Inside the data throughout." if cause is None else cause[1], first
+
+
+def _lost(found: "Findings") -> list[str]:
+    """At which rows the interval says nothing, and why."""
+    out = []
+    for where, why in (
+        (found.base.doubt, "the action's effects may be another cause's"),
+        (found.base.far & ~found.base.doubt, "what follows is outside the data"),
+    ):
+        rows = found.survey.rows[where].tolist()
+        if rows:
+            out.append(
+                f"At {spans(rows)} the interval is a bound, 0…1, since {why}: the estimate takes "
+                "what was learned to hold there."
+            )
+    return out
 
 
 def _why(model: WorldModel, found: "Findings", details: BlameDetails, words: str, outside) -> Why:
@@ -290,7 +307,8 @@ def _why(model: WorldModel, found: "Findings", details: BlameDetails, words: str
     notes.append(
         "Necessity keeps this episode's noise; sufficiency and chances from a row on draw it anew."
     )
-    warnings = [*found.warnings, *warned]
+    notes += _lost(found)
+    warnings = [*dict.fromkeys((*found.base.why, *found.warnings, *warned))]
     if details.thinned:
         warnings.append("Only some rows were tried at first, and all only around the best.")
     return Why(

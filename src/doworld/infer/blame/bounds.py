@@ -15,7 +15,7 @@ from doworld.infer.blame.survey import Survey
 from doworld.infer.counterfactual import counterfactual
 from doworld.query import Answer, Blame, Counterfactual, Series, Set
 
-__all__ = ["Bounds", "bounds"]
+__all__ = ["Bounds", "Pair", "bounds"]
 
 MOST = 12
 """Rows whose bounds are worked out, the most promising first; the others get [0, 1]."""

@@ -10,6 +10,7 @@ from doworld.infer.blame.alternatives import Episode
 from doworld.infer.blame.answer import answered
 from doworld.infer.blame.bounds import Bounds, bounds
 from doworld.infer.blame.budget import Together, together
+from doworld.infer.blame.foundation import Foundation, foundation
 from doworld.infer.blame.inquiry import Inquiry, actions_of, values_of
 from doworld.infer.blame.moment import Moment, Prospect, moment, prospect
 from doworld.infer.blame.shares import Player, players, shares
@@ -36,6 +37,7 @@ class Findings:
         targets: the variables that decide success.
         bounded: whether levels on the way leave the answer open.
         bounds: the interval of every row.
+        base: whether the log vouches for it.
     """
 
     inquiry: Inquiry
@@ -49,6 +51,7 @@ class Findings:
     shares: Shares
     bounded: bool
     bounds: Bounds
+    base: Foundation
     query: Blame
     warnings: tuple[str, ...]
 
@@ -64,8 +67,9 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
 
     Where levels lie between the action and success, their noise is not recoverable: the answer is
     ``bounded``, its estimate (and t* with it) assumes Gumbel-max mechanisms, and its interval is a
-    bound whatever the mechanisms. An action whose effect the log
-    cannot tell is left out; where none is left, or nothing failed, the answer is
+    bound whatever the mechanisms. Where a change leads out of the data, or the action's effects are
+    suspected to be another cause's, the interval is [0, 1]. An action whose effect the log cannot
+    tell is left out; where none is left, or nothing failed, the answer is
     ``not_identified`` and says what to do.
 
     Raises ``UnknownNameError``, ``SchemaError`` or ``QueryError`` for a malformed question, and
@@ -102,6 +106,7 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
     ahead = prospect(inquiry, query, tried, open_columns, seed=seed)
     when = moment(tried, ahead, level=query.level, seed=seed)
     ends = bounds(inquiry, query, tried, when, ahead, targets, seed=seed)
+    base = foundation(inquiry, tried, targets)
     most = query.budget
     if tried.necessity.max(initial=0.0) < 0.5:
         most = max(most, LOOK)
@@ -120,6 +125,7 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
         shares=shares(inquiry, who, seed=seed),
         bounded=bool(ends.open.any()),
         bounds=ends,
+        base=base,
         query=query,
         warnings=tuple(warnings),
     )

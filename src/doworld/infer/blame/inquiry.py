@@ -86,6 +86,15 @@ class Inquiry:
         (_, raw), *_ = run(self.episode, self.rows, build, 1, key=own)
         return raw[:, :, 0].reshape(-1, *raw.shape[3:])
 
+    def each(self, changes: Sequence[Change]) -> Float[np.ndarray, "worlds rows variables"]:
+        """One trajectory of every change's own world, this episode's noise, members in turn."""
+        own, out = jax.random.fold_in(self.key, 7), []
+        build = lambda part: self.episode.changed([(c,) for c in changes[part]])  # noqa: E731
+        for part, raw in run(self.episode, self.rows, build, len(changes), key=own):
+            worlds = np.arange(raw.shape[2])
+            out.append(raw[(worlds + part.start) % len(raw), 0, worlds])
+        return np.concatenate(out)
+
     def thrifty(self, worlds: int) -> "Inquiry":
         """The same with as few fresh draws as the judge can afford for so many worlds."""
         members, samples = self.fresh_rows.shape[:2]

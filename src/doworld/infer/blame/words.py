@@ -15,6 +15,7 @@ def paragraph(details: BlameDetails, *, steps: int, bounded: bool) -> str:
     parts += [_necessity(details), _turning(details, steps), _shared(details)]
     if bounded:
         parts.append(_estimated(details))
+    parts.append(_unfounded(details))
     return " ".join(p for p in parts if p)
 
 
@@ -29,6 +30,17 @@ def _estimated(details: BlameDetails) -> str:
         return said
     low, high = _percent(details.lower), _percent(details.upper)
     return f"{said} That the change would have saved the episode has a probability of {low}–{high}."
+
+
+def _unfounded(details: BlameDetails) -> str:
+    """What the log does not vouch for."""
+    best = details.best
+    if best is None or not details.unfounded[details.rows.index(best.row)]:
+        return ""
+    return (
+        "No logged rows vouch for what that change leads to: its probability of saving the episode "
+        "is an estimate, and may be anything."
+    )
 
 
 def headword(details: BlameDetails) -> str:

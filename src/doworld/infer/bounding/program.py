@@ -265,7 +265,10 @@ class _System:
             ends = self._ends(point, self.asked.middle, None if given is None else given[0])
         spread = self._ends(limits, self.asked.limits, None if given is None else given[1])
         least, most = self.asked.trivial
-        refuted = spread is None and given is None
+        # a ratio may also have no end because what is given never happens
+        refuted = spread is None and (
+            given is None or solve(limits, np.zeros(len(self.cells))) is None
+        )
         lower, upper = ends or (least, most)
         low, high = spread or (lower, upper)
         lower, upper, low, high = (

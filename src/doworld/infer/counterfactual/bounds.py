@@ -163,7 +163,7 @@ def _lost(names: Sequence[str], levels: str) -> list[str]:
 
 def _pinned(series: Series) -> Series:
     """Probabilities that are known are their own bounds."""
-    if not series.probabilities:
+    if not series.probabilities or series.probabilities_lower:
         return series
     own = series.probabilities
     return series.model_copy(update={"probabilities_lower": own, "probabilities_upper": own})
@@ -174,6 +174,10 @@ def _levels(series: Series, column: int, found: LevelBounds, where: np.ndarray) 
     count = own.shape[-1]
     low = np.where(where[:, None], found.lower[:, :, column, :count].min(0), own)
     high = np.where(where[:, None], found.upper[:, :, column, :count].max(0), own)
+    if series.probabilities_lower:  # no law is known to hold there at all
+        low = np.minimum(low, series.probabilities_lower)
+        high = np.maximum(high, series.probabilities_upper)
+        where = where | (high > own).any(1)
     possible = high > LEAST
     first, last = possible.argmax(1), count - 1 - possible[:, ::-1].argmax(1)
     estimate = np.array(series.estimate)

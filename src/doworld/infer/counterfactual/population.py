@@ -15,22 +15,18 @@ from doworld.infer.counterfactual.censored import note_of
 from doworld.infer.counterfactual.episodes import Episodes, episodes_of
 from doworld.infer.counterfactual.population_bounds import opened, widened
 from doworld.infer.counterfactual.replay import replay
-from doworld.infer.engine import Draws, key_of
+from doworld.infer.counterfactual.standing import Standing, standing
+from doworld.infer.engine import key_of
 from doworld.infer.reach import Reach
-from doworld.infer.setup import Setup
-from doworld.infer.support import Support, support
 from doworld.infer.uncertainty import split
 from doworld.model.simulate import bucket
 from doworld.model.world import WorldModel
-from doworld.query import Answer, Counterfactual, Series, Status
+from doworld.query import Answer, Counterfactual, Series, Status, Why
 from doworld.query.done import Done, arrays
 from doworld.query.words import phrase
 from doworld.query.worlds_details import Alternative, Path, Worlds
 
 __all__ = ["altered", "population"]
-
-LOOKED_AT = 16
-"""Episodes whose support is worked out, spread over the population."""
 
 
 def population(
@@ -61,39 +57,45 @@ def population(
         )
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
-    moved = altered(episodes, every, seed)
-    looked = _looked(episodes, every[0], seed)
+    moved, whole = _worlds(episodes, every, seed)
+    stands = [standing(episodes, done, rows) for done, rows in zip(every, whole, strict=True)]
     names = [model.schema.names[t] for t in targets]
     asked = singles(query)
     relevant = reach.ancestors(list(targets))
     drawn = not set(stochastic(model)).isdisjoint(relevant)
     drawn = drawn or bool(episodes.censored[..., relevant].any())
-    found_open = opened(episodes, list(query.worlds.values()), moved, unsure(model), seed)
+    found_open = opened(
+        episodes,
+        list(query.worlds.values()),
+        moved,
+        unsure(model),
+        [each.wild for each in stands],
+        seed,
+    )
     series = [
         widened(_series(episodes, values, query, drawn=drawn), own)
         for values, own in zip(moved, found_open, strict=True)
     ]
-    summary = f"Mean effect over {episodes.units:,} episodes, had it been otherwise: "
     worlds = list(query.worlds)
     words = ["; ".join(phrase(i) for i in each.interventions) for each in asked]
-    summary += " | ".join(worlds) if query.alternatives else words[0]
-    setup = _setup(episodes, every[0])
-    found, draws = _support(episodes, setup, looked)
-    why = why_of(setup, asked[0], draws, found)
     spoken = [own.words(names) for own in found_open if own is not None]
-    said = tuple(dict.fromkeys(line for own, _ in spoken for line in own))
+    labels = worlds if query.alternatives else [""]
+    free = [line for n, w in zip(labels, stands, strict=True) for line in w.words(n)]
+    said = tuple(dict.fromkeys([*free, *(line for own, _ in spoken for line in own)]))
     warned = tuple(dict.fromkeys(line for _, own in spoken for line in own))
+    why = _grounds(episodes, asked, stands, labels)
+    summary = f"Mean effect over {episodes.units:,} episodes, had it been otherwise: "
     why = why.model_copy(
         update={
-            "summary": summary,
+            "summary": summary + (" | ".join(worlds) if query.alternatives else words[0]),
             "adjustment": "Every episode's own noise is recovered and replayed, by member.",
             "assumptions": (*said, *why.assumptions, *_notes(episodes)),
             "warnings": (*why.warnings, *_ended(episodes, query), *warned),
         }
     )
     shown = tuple(
-        s.model_copy(update={"support": tuple(np.clip(found.total[:, t], 0, 1).tolist())})
-        for s, t in zip(series[0], targets, strict=True)
+        s.model_copy(update={"support": tuple(np.clip(own, 0, 1).tolist())})
+        for s, own in zip(series[0], stands[0].support.T, strict=True)
     )
     answer = Answer(
         query=query,
@@ -132,6 +134,33 @@ def altered(
     return [episodes.moved(done, out[:, :, [0, n]]) for n, done in enumerate(every, 1)]
 
 
+def _worlds(
+    episodes: Episodes, every: Sequence[Done], seed: int
+) -> tuple[
+    list[Float[np.ndarray, "members units rows targets"]],
+    list[Float[np.ndarray, "units rows variables"]],
+]:
+    """The targets in every world, and whole rows of every episode, the members taken in turn."""
+    model, units = episodes.model, np.arange(episodes.units)
+    turn = units % model.dynamics.members
+    if (linear := linear_for(episodes, every)) is not None:
+        moved, whole = [], []
+        for done in every:
+            changed = linear.replay(done, episodes.targets, episodes.values[:, 0])
+            moved.append(_laid(episodes, changed))
+            rows = episodes.values.copy()
+            for column, values in changed.items():
+                rows[:, 0, column] = values[turn, units]
+            whole.append(rows)
+        return moved, whole
+    out = _replayed(episodes, every, seed)
+    columns = episodes.part(units, range(len(model.schema)))
+    moved = [episodes.moved(done, out[:, :, [0, n]]) for n, done in enumerate(every, 1)]
+    own = out[turn, units][None]
+    whole = [columns.moved(done, own[:, :, [0, n]])[0] for n, done in enumerate(every, 1)]
+    return moved, whole
+
+
 def _replayed(
     episodes: Episodes, every: Sequence[Done], seed: int
 ) -> Float[np.ndarray, "members units worlds steps variables"]:
@@ -144,18 +173,6 @@ def _replayed(
     shape = (model.dynamics.members, *episodes.rows.shape)
     rows = np.broadcast_to(episodes.rows, shape)
     return replay(model.dynamics, window, rows, worlds, key=key)
-
-
-def _looked(episodes: Episodes, done: Done, seed: int) -> Float[np.ndarray, "few rows variables"]:
-    """Whole rows of a few episodes under the first member: those on the way to a target."""
-    few = episodes.part(_looked_at(episodes), episodes.targets)
-    if (linear := linear_for(few, [done])) is not None:
-        changed = linear.replay(done, few.targets, few.values[:, 0])
-        every = few.part(np.arange(few.units), range(len(few.model.schema)))
-        return _laid(every, changed)[0]
-    out = _replayed(few, [done], seed)
-    every = few.part(np.arange(few.units), range(len(few.model.schema)))
-    return every.moved(done, out[:, :, :2])[0]
 
 
 def linear_for(episodes: Episodes, every: Sequence[Done]) -> Linear | None:
@@ -184,49 +201,33 @@ def _laid(
     return np.stack(list(own), -1)[:, :, None]
 
 
-def _looked_at(episodes: Episodes) -> np.ndarray:
-    """The numbers of a few episodes, spread over the population."""
-    return np.unique(np.linspace(0, episodes.units - 1, LOOKED_AT).round().astype(int))
-
-
-def _setup(episodes: Episodes, done: Done) -> Setup:
-    """The first world as a question of its first episode, for words and support."""
-    model, size = episodes.model, len(episodes.model.schema)
-    return Setup(
-        model=model,
-        reach=episodes.reach,
-        targets=episodes.targets,
-        first=0,
-        last=episodes.count - 1,
-        logged=episodes.logged[0],
-        window=episodes.before[0],
-        before=episodes.values[0, 0],
-        exogenous=episodes.values[0],
-        done=done,
-        evidence=np.zeros(size, bool),
-        trust=np.ones(size),
-    )
-
-
-def _support(
-    episodes: Episodes, setup: Setup, looked: Float[np.ndarray, "few rows variables"]
-) -> tuple[Support, Draws]:
-    """Support of the first world along a few episodes, and their rows."""
-    units, done = _looked_at(episodes), setup.done
-    paths = np.where(np.isnan(looked), episodes.values[units], looked)
-    lags = episodes.model.dynamics.max_lag
-    past = np.repeat(paths[:, :1], lags, 1)
-    same = np.isclose(paths, episodes.values[units], rtol=1e-6, atol=1e-9).all(0)
-    found = support(
-        episodes.model,
-        episodes.reach,
-        past=past,
-        paths=paths,
-        cut=done.cut,
-        trust=setup.trust,
-        fact=same & ~done.touched,
-    )
-    return found, Draws(values=paths[None][..., list(episodes.targets)], paths=paths)
+def _grounds(
+    episodes: Episodes,
+    asked: Sequence[Counterfactual],
+    stands: Sequence[Standing],
+    labels: Sequence[str],
+) -> Why:
+    """What the first world rests on, and what is doubtful in any; support is that of the worst."""
+    every = [
+        why_of(own.setup, each, own.draws, own.found)
+        for own, each in zip(stands, asked, strict=True)
+    ]
+    worst = int(np.argmin([own.support.min() for own in stands]))
+    support = every[worst].support
+    far = stands[worst].far
+    if far:
+        where = f"{labels[worst]}, " if labels[worst] else ""
+        support = f"In {where}{far:,} of {episodes.units:,} episodes: {support}"
+    doubts = (line for own in stands for line in own.doubts)
+    warned = (line for why in every for line in why.warnings)
+    assumed = (line for why in every for line in why.assumptions)
+    update = {
+        "support": support,
+        "outside": every[worst].outside,
+        "warnings": tuple(dict.fromkeys((*doubts, *warned))),
+        "assumptions": tuple(dict.fromkeys(assumed)),
+    }
+    return every[0].model_copy(update=update)
 
 
 def _notes(episodes: Episodes) -> list[str]:

@@ -15,6 +15,8 @@ from doworld.infer.counterfactual.fact import Fact, Otherwise
 from doworld.infer.counterfactual.replay import complete, replay, stacked
 from doworld.infer.engine import key_of
 from doworld.infer.history import fill
+from doworld.infer.no_assumption import widest
+from doworld.model.world import WorldModel
 from doworld.query import Intervention, Series
 
 __all__ = ["Opened", "opened", "widened"]
@@ -49,7 +51,9 @@ class Opened:
     counted: bool = True
 
     def words(self, names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-        """(assumptions, warnings)."""
+        """(assumptions, warnings) of what levels leave open."""
+        if not self.levels:
+            return (), []
         levels = ", ".join(self.levels)
         gumbel, bounds = assumed(levels, sharp=self.sharp)
         if not self.counted:
@@ -72,20 +76,24 @@ def opened(
     worlds: Sequence[Sequence[Intervention]],
     moved: Sequence[Float[np.ndarray, "members units rows targets"]],
     levels: Sequence[int],
+    wild: Sequence[Bool[np.ndarray, "units rows targets"]],
     seed: int,
 ) -> list[Opened | None]:
     """What stays open in each world, None where the recovered noise determines every target.
 
     ``levels`` are the columns of levels whose noise is known only up to a posterior. An episode's
     bounds are those of the question about it alone; the mean over the episodes lies between the
-    means of their bounds.
+    means of their bounds. Where ``wild``, no learned law vouches for an episode.
     """
     model, targets = episodes.model, list(episodes.targets)
     above = episodes.reach.ancestors(targets)
     between = [i for i in levels if i in above]
     touched = sorted({model.schema.position(d.variable) for done in worlds for d in done})
     if not np.isfinite(episodes.reach.delay[np.ix_(touched, between)]).any():
-        return [None] * len(worlds)
+        nothing: list[_One | None] = [None] * episodes.units
+        return [
+            _joined(episodes, nothing, values, own) for values, own in zip(moved, wild, strict=True)
+        ]
     units = _Units(episodes, worlds, tuple(levels), seed)
     distinct: dict[bytes, int] = {}
     stands_for = [
@@ -95,7 +103,8 @@ def opened(
     own = {u: units.one(u, counted=len(distinct) <= EACH) for u in distinct.values()}
     every = [own[u] for u in stands_for]
     return [
-        _joined(episodes, [each[w] for each in every], values) for w, values in enumerate(moved)
+        _joined(episodes, [each[w] for each in every], values, own)
+        for w, (values, own) in enumerate(zip(moved, wild, strict=True))
     ]
 
 
@@ -160,14 +169,15 @@ def _joined(
     episodes: Episodes,
     every: Sequence[_One | None],
     values: Float[np.ndarray, "members units rows targets"],
+    wild: Bool[np.ndarray, "units rows targets"],
 ) -> Opened | None:
     """The means of all episodes' bounds; what an episode determines is between its members."""
     some = [(u, each) for u, each in enumerate(every) if each is not None]
-    if not some:
+    if not some and not wild.any():
         return None
     model, count = episodes.model, episodes.inside.sum(0)
     shape = (episodes.count, len(episodes.targets))
-    where, open_levels = np.zeros(shape, bool), np.zeros(len(model.schema), bool)
+    where, open_levels = np.array(wild.any(0)), np.zeros(len(model.schema), bool)
     means, shares = [np.full(shape, np.nan), np.full(shape, np.nan)], {}
     for _, one in some:
         where[: len(one.where)] |= one.where[:, list(episodes.targets)]
@@ -182,8 +192,9 @@ def _joined(
             ends = [effect.min(0), effect.max(0)]
         for u, one in some:
             for side, bound in enumerate(_ends(one, t, variable, episodes.values[u, :, t])):
-                rows = np.flatnonzero(one.where[:, t])
+                rows = np.flatnonzero(one.where[:, t] & ~wild[u, : len(one.where), n])
                 ends[side][u, rows] = bound[rows]
+        _let_go(ends, model, t, wild[..., n], episodes.values[..., t])
         # a row past an episode's end counts nothing
         weight = episodes.inside / count
         mean = [np.einsum("ur,ur...->r...", weight, _shown(e, episodes.inside)) for e in ends]
@@ -204,6 +215,22 @@ def _joined(
         all(e.sharp for e in each),
         all(e.counted for e in each),
     )
+
+
+def _let_go(
+    ends: list[np.ndarray],
+    model: WorldModel,
+    target: int,
+    wild: Bool[np.ndarray, "units rows"],
+    fact: Float[np.ndarray, "units rows"],
+) -> None:
+    """Moves ``ends`` in place to what a target can be at all where no law vouches for it."""
+    low, high = widest(model, target)
+    if model.schema.variables[target].kind is Kind.CATEGORICAL:
+        ends[0][wild], ends[1][wild] = 0.0, 1.0
+        return
+    ends[0][wild] = np.minimum(ends[0], low - fact)[wild]
+    ends[1][wild] = np.maximum(ends[1], high - fact)[wild]
 
 
 def _shown(ends: np.ndarray, inside: Bool[np.ndarray, "units rows"]) -> np.ndarray:

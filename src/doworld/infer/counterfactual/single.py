@@ -128,11 +128,27 @@ def side_by_side(
     words = [(w.name, "; ".join(phrase(i) for i in w.interventions)) for w in worlds]
     summary = "Had it been otherwise, in " + " | ".join(w.name for w in worlds)
     warnings = tuple(dict.fromkeys(w for a in answers for w in a.why.warnings))
-    why = answers[0].why.model_copy(update={"summary": summary, "warnings": warnings})
+    assumptions = tuple(dict.fromkeys(a for each in answers for a in each.why.assumptions))
+    worst, asked = min(zip(answers, worlds, strict=True), key=lambda pair: _least(pair[0]))
+    support = worst.why.support
+    why = answers[0].why.model_copy(
+        update={
+            "summary": summary,
+            "warnings": warnings,
+            "assumptions": assumptions,
+            "support": support if worst.why.outside is None else f"In {asked.name}: {support}",
+            "outside": worst.why.outside,
+        }
+    )
     update = {"query": query, "details": Worlds.of(answers, words), "why": why}
     if any(a.status == "bounded" for a in answers):
         update["status"] = Status.BOUNDED
     return answers[0].model_copy(update=update)
+
+
+def _least(answer: Answer) -> float:
+    """The least support of any target and row."""
+    return min((s for series in answer.series for s in series.support), default=1.0)
 
 
 def _completed(fact: Fact, worlds: Sequence[Otherwise], samples: int, key) -> np.ndarray:
@@ -202,7 +218,16 @@ def _answer(world: Otherwise, query: Counterfactual, values: np.ndarray) -> Answ
             "assumptions": (*why.assumptions, UNCALIBRATED),
         }
     )
-    return assemble(setup, query, draws, found, ahead=ahead, why=why, narrowest=1.0)
+    return assemble(
+        setup,
+        query,
+        draws,
+        found,
+        ahead=ahead,
+        why=why,
+        narrowest=1.0,
+        acted=setup.done.differs(fact.logged),
+    )
 
 
 def changed(world: Otherwise, out: np.ndarray) -> np.ndarray:

@@ -59,17 +59,22 @@ def _by_program(case: Case, program: Program) -> Found:
     for k, treated in enumerate(case.asked.levels[1:], start=1):
         levels = int(case.asked.levels[0]), int(treated)
         found = _solved(case, program, chosen, levels, worth)
-        if found.refuted:
-            raise UnanswerableError(
-                "The rows contradict the graph: no world with its hidden causes gives them.",
-                "Give an edge or a hidden cause that was left out, or log rows in which "
-                f"{query.treatment} is set at random.",
-            )
+        _fits(found, query.treatment)
         name = f"{case.asked.names[0]} → {case.asked.names[k]}"
         points.append(_point(case, found, name))
         bounds.append(found)
     what = WORDS.get(query.estimand, "E[Y(b) − Y(a)]")
     return _bounded(case, tuple(points), bounds[0], what)
+
+
+def _fits(bound: Bound, treatment: str) -> None:
+    """Raises ``UnanswerableError`` where the rows contradict the graph."""
+    if bound.refuted:
+        raise UnanswerableError(
+            "The rows contradict the graph: no world with its hidden causes gives them.",
+            "Give an edge or a hidden cause that was left out, or log rows in which "
+            f"{treatment} is set at random.",
+        )
 
 
 def _counted(case: Case, program: Program) -> list[str]:
@@ -192,6 +197,7 @@ def by_causation(case: Case) -> Found:
     np.add.at(seen, (fitted.chosen, sample.outcome.astype(int)), 1)
     both = tian_pearl(Counts(names, seen), *names, trial=Counts(names, arms), level=query.level)
     bound = getattr(both, query.estimand)
+    _fits(bound, query.treatment)
     point = _point(case, bound, query.estimand.upper())
     out = _bounded(case, (point,), bound, WORDS[query.estimand])
     who = "over rows that are as given" if query.given else out.population

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.stats import f as fisher
 
 from doworld.infer.effects.asked import UnanswerableError
@@ -23,7 +23,7 @@ WEAK = 10.0
 
 @dataclass(frozen=True)
 class TwoStage:
-    """Two-stage least squares: the slope, its robust error, and the first stage's F."""
+    """Two-stage least squares: the slope, its robust error, and the first stage's robust F."""
 
     slope: float
     error: float
@@ -40,8 +40,11 @@ def two_stage(
     d: Float[np.ndarray, " rows"],
     z: Float[np.ndarray, "rows k"],
     x: Float[np.ndarray, "rows columns"],
+    unit: Int[np.ndarray, " rows"] | None = None,
 ) -> TwoStage:
     r"""β = (d'P y)/(d'P d), P the projection on what x leaves of z, with HC1 errors.
+
+    Errors let rows of one ``unit`` depend on each other; None: each row is a unit.
 
     Of a binary instrument and treatment without x it is Wald's ratio, the effect on those whom the
     instrument moves (LATE; Imbens and Angrist 1994).
@@ -58,13 +61,15 @@ def two_stage(
     fitted = z @ np.linalg.lstsq(z, d, rcond=None)[0]
     square = float(fitted @ d)
     free = len(y) - x.shape[1] - z.shape[1] - 1
-    left = d - fitted
-    strength = float((fitted @ fitted) / z.shape[1] / max(left @ left / free, 1e-300))
+    pushes = np.stack([_sums(column * (d - fitted), unit) for column in z.T])
+    pushed = z.T @ d
+    wald = float(pushed @ np.linalg.pinv(pushes @ pushes.T) @ pushed)
+    strength = wald / z.shape[1] * free / len(y)
     if square <= 1e-12:
         return TwoStage(0.0, float("inf"), 0.0)
     slope = float(fitted @ y) / square
     rest = y - slope * d
-    error = float(np.sqrt(((fitted * rest) ** 2).sum() * len(y) / free)) / square
+    error = float(np.sqrt((_sums(fitted * rest, unit) ** 2).sum() * len(y) / free)) / square
     return TwoStage(slope, error, strength)
 
 
@@ -74,12 +79,14 @@ def anderson_rubin(
     z: Float[np.ndarray, " rows"],
     x: Float[np.ndarray, "rows columns"],
     level: float,
+    unit: Int[np.ndarray, " rows"] | None = None,
 ) -> tuple[float, float] | None:
     r"""The slopes β for which z explains nothing of y − βd, an interval however weak z is.
 
-    F(β) = n_free · (z'e)²/((z'z)(e'e) − (z'e)²) ≤ F_{1, n_free} with e = y − βd, all less their
-    fits on x: a quadratic inequality in β (Anderson and Rubin 1949). None where its solutions are
-    unbounded.
+    (Σ_g s_g)² ≤ F_{1, G−1−k} G/(G − 1) Σ_g s_g², s_g = Σ_{i∈g} z_i e_i of unit g and
+    e = y − βd, all less their fits on the k columns x: a quadratic inequality in β (Anderson and
+    Rubin 1949; robust to rows that vary unequally and depend on each other within a unit, as in
+    Andrews, Stock and Sun 2019). None where its solutions are unbounded.
 
     >>> rng = np.random.default_rng(0)
     >>> u, z = rng.normal(size=(2, 500))
@@ -89,18 +96,27 @@ def anderson_rubin(
     True
     """
     y, d, z = (_residuals(v[:, None], x)[:, 0] for v in (y, d, z))
-    free = len(y) - x.shape[1] - 2
-    ratio = float(fisher.ppf(level, 1, free)) / free
-    share = ratio / (1 + ratio)  # (z'e)² ≤ share · (z'z)(e'e)
-    zz, zy, zd = float(z @ z), float(z @ y), float(z @ d)
-    a = zd**2 - share * zz * float(d @ d)
-    b = -2 * (zy * zd - share * zz * float(y @ d))
-    c = zy**2 - share * zz * float(y @ y)
+    of_y, of_d = _sums(z * y, unit), _sums(z * d, unit)
+    units = len(of_y)
+    if units < x.shape[1] + 3:
+        return None
+    limit = float(fisher.ppf(level, 1, units - 1 - x.shape[1])) * units / (units - 1)
+    zy, zd = float(of_y.sum()), float(of_d.sum())
+    a = zd**2 - limit * float(of_d @ of_d)
+    b = -2 * (zy * zd - limit * float(of_y @ of_d))
+    c = zy**2 - limit * float(of_y @ of_y)
     inner = b**2 - 4 * a * c
     if a <= 0 or inner < 0:
         return None
     root = float(np.sqrt(inner))
     return (-b - root) / (2 * a), (-b + root) / (2 * a)
+
+
+def _sums(values: np.ndarray, unit: np.ndarray | None) -> np.ndarray:
+    """Sums by unit."""
+    if unit is None:
+        return values
+    return np.bincount(np.unique(unit, return_inverse=True)[1], weights=values)
 
 
 def by_instrument(case: Case) -> Found:
@@ -126,12 +142,14 @@ def by_instrument(case: Case) -> Found:
     z = np.column_stack([column(case.log, n, k, sample.at) for n, k in nodes])
     low, high = case.asked.levels
     d = (sample.treatment - low) / (high - low)
-    found = two_stage(sample.outcome, d, z, sample.covariates)
-    alone = two_stage(sample.outcome, d, z, np.zeros((len(d), 0)))
+    found = two_stage(sample.outcome, d, z, sample.covariates, sample.unit)
+    alone = two_stage(sample.outcome, d, z, np.zeros((len(d), 0)), sample.unit)
     plain = least_squares(sample.outcome, d, sample.covariates)
     interval = None
     if z.shape[1] == 1:
-        interval = anderson_rubin(sample.outcome, d, z[:, 0], sample.covariates, query.level)
+        interval = anderson_rubin(
+            sample.outcome, d, z[:, 0], sample.covariates, query.level, sample.unit
+        )
         if interval is None:
             raise UnanswerableError(
                 f"{named(nodes)} moves {query.treatment} too little (first-stage F "

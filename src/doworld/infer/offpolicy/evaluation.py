@@ -50,6 +50,7 @@ class Evaluation:
     """A question about a policy's value, worked out.
 
     Attributes:
+        distrust: what was suspected of the logged actions beforehand; None has it tested.
         draws: how often each episode counts, (draws, episodes); the first row is the log itself.
         suspicion: whether the logged policy saw something hidden.
         memory: whether something hidden lasts.
@@ -62,6 +63,7 @@ class Evaluation:
     query: PolicyValue
     problem: Problem
     seed: int
+    distrust: Suspicion | None = None
     draws: Float[np.ndarray, "draws episodes"] = field(init=False)
     weighing: Weighing = field(init=False)
     suspicion: Suspicion = field(init=False)
@@ -76,7 +78,8 @@ class Evaluation:
         draws = rng.multinomial(count, np.full(count, 1 / count), DRAWS)
         self.draws = np.concatenate([np.ones((1, count)), draws]).astype(float)
         self.weighing = weighing_of(self.problem, critic_of(self.problem))
-        self.suspicion, self.memory = suspicions(self.log)
+        policy, self.memory = suspicions(self.log)
+        self.suspicion = self.distrust or policy
         if self.query.strength == 1:
             told = "Nothing hidden is assumed to have moved the actions: strength = 1 was asked."
             self.suspicion = Suspicion(False, False, reason=told)
@@ -100,6 +103,11 @@ class Evaluation:
     def tabled(self) -> bool:
         """States have codes, and there is more than one step."""
         return self.problem.state is not None and self.problem.horizon > 1
+
+    @property
+    def hidden_asked(self) -> bool:
+        """The question itself allows for a hidden cause."""
+        return self.query.strength is not None and self.query.strength > 1
 
     def hidden(self) -> tuple[str, ...]:
         """The states that something hidden moves."""
@@ -200,6 +208,9 @@ class Evaluation:
         if self.suspicion.suspected:
             return Chosen(bound, Status.BOUNDED, (self.suspicion.reason,))
         left = self._left()
+        if self.hidden_asked:
+            told = f"A hidden cause is allowed for, as asked: strength = {self.strength:g}."
+            return Chosen(bound, Status.BOUNDED, (told, *left))
         status = Status.BOUNDED if left else Status.IDENTIFIED
         if self.effective >= FEWEST:
             # weights hold whatever lasts unseen, a table does not

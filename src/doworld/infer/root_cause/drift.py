@@ -18,7 +18,7 @@ __all__ = ["attribute_drift"]
 
 EXACT = 6
 """Mechanisms up to which every order is taken."""
-ORDERS = 200
+ORDERS, FEWER_ORDERS = 200, 20
 RESAMPLES = 100
 
 
@@ -83,10 +83,13 @@ def attribute_drift(
     orders = _orders(len(names), rng)
     game = _Game(before, graph, names, target)
     spread = float(scaled.spread[at])
-    whole = game.values(scaled.usual, scaled.now, orders) * spread
+    usual, now = game.rows(scaled.usual), game.rows(scaled.now)
+    whole = game.values(usual, now, orders) * spread
+    # the first of all orders would favour some mechanisms; the first of random ones do not
+    some = orders if len(names) <= EXACT else orders[:FEWER_ORDERS]
     boots = np.stack(
         [
-            game.values(_blocks(scaled.usual, rng), _blocks(scaled.now, rng), orders[:20]) * spread
+            game.values(usual[_blocks(len(usual), rng)], now[_blocks(len(now), rng)], some) * spread
             for _ in range(RESAMPLES)
         ]
     )
@@ -132,12 +135,11 @@ def _orders(count: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
     return [o for one in half for o in (one, one[::-1])]
 
 
-def _blocks(table: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _blocks(size: int, rng: np.random.Generator) -> np.ndarray:
     """A resample of rows in blocks, as long as the cube root of the log."""
-    length = max(1, round(len(table) ** (1 / 3)))
-    starts = rng.integers(len(table), size=-(-len(table) // length))
-    rows = (starts[:, None] + np.arange(length)).reshape(-1)[: len(table)] % len(table)
-    return table[rows]
+    length = max(1, round(size ** (1 / 3)))
+    starts = rng.integers(size, size=-(-size // length))
+    return (starts[:, None] + np.arange(length)).reshape(-1)[:size] % size
 
 
 class _Game:
@@ -151,17 +153,29 @@ class _Game:
         self.place = {n: i for i, n in enumerate(names)}
         self.target = self.place[target]
 
-    def fit(self, table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A and b of one log."""
-        size = len(self.names)
-        weights, offset, filled = np.zeros((size, size)), np.zeros(size), np.nan_to_num(table)
-        for i, (name, causes) in enumerate(zip(self.names, self.causes, strict=True)):
-            column = table[:, self.schema.position(name)]
+    def rows(self, table: np.ndarray) -> np.ndarray:
+        """Every mechanism's causes and outcome side by side, so that a resample keeps lags."""
+        filled = np.nan_to_num(table)
+        parts = []
+        for name, causes in zip(self.names, self.causes, strict=True):
+            parts += [
+                lagged(filled, self.schema, causes),
+                table[:, [self.schema.position(name)]],
+            ]
+        return np.concatenate(parts, 1)
+
+    def fit(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A and b of one log's rows."""
+        size, begin = len(self.names), 0
+        weights, offset = np.zeros((size, size)), np.zeros(size)
+        for i, causes in enumerate(self.causes):
+            end = begin + len(causes)
+            inputs, column = rows[:, begin:end], rows[:, end]
+            begin = end + 1
             known = np.isfinite(column)
             if known.sum() < FEWEST_ROWS:
                 continue
-            inputs = lagged(filled, self.schema, causes)[known]
-            fit = Surprise.of(inputs, column[known])
+            fit = Surprise.of(inputs[known], column[known])
             offset[i] = fit.level - fit.centre @ fit.weights
             for (cause, _), w in zip(causes, fit.weights, strict=True):
                 weights[i, self.place[cause]] += w
@@ -170,7 +184,7 @@ class _Game:
     def values(
         self, before: np.ndarray, after: np.ndarray, orders: list[tuple[int, ...]]
     ) -> Float[np.ndarray, " names"]:
-        """The Shapley values, over these orders."""
+        """The Shapley values over these orders, from both logs' ``rows``."""
         (a0, b0), (a1, b1) = self.fit(before), self.fit(after)
         known: dict[int, float] = {}
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from doworld.query import Answer, Series
+from doworld.query.scale import beyond, future, narrowed
 from doworld.session.report.axes import HEIGHT, WIDTH, Frame, finite, path, ticks, words
 from doworld.session.report.page import esc
 
@@ -25,8 +26,18 @@ def fan(series: Series, answer: Answer) -> str:
     """One variable of an answer: interval, middle, what was logged, what was done, support."""
     step, unit = _clock(answer)
     xs = [r * step for r in series.rows]
-    past_x = [r * step for r in series.past_rows]
-    y = finite(series.lower, series.upper, series.estimate, series.past)
+    near = None if answer.query.kind == "counterfactual" else future(series.past_rows, series.rows)
+    kept = [
+        (row, value)
+        for row, value in zip(series.past_rows, series.past, strict=True)
+        if near is None or row >= near[0]
+    ]
+    past_x, past = [r * step for r, _ in kept], [v for _, v in kept]
+    y, side = finite(series.lower, series.upper, series.estimate, past), series.unit
+    if answer.status == "bounded" and series.lower and series.upper and series.estimate:
+        cut = narrowed([*series.estimate, *past[-len(xs) :]], series.lower, series.upper)
+        if cut is not None:
+            y, side = (cut[0], cut[1]), f"{side} {beyond(series.lower, series.upper)}".strip()
     labels = None
     if series.categories:
         y = (-0.5, len(series.categories) - 0.5)
@@ -40,16 +51,16 @@ def fan(series: Series, answer: Answer) -> str:
         body += _sign(frame, "no number: the data cannot answer")
     else:
         for part, colour in _runs(series):
-            cut = [xs[i] for i in part]
+            own = [xs[i] for i in part]
             for low, high, strength in (
                 (series.lower, series.upper, 0.16),
                 (series.half_lower, series.half_upper, 0.24),
             ):
                 body += _band(
-                    frame, cut, _of(low, part), _of(high, part), strength=strength, colour=colour
+                    frame, own, _of(low, part), _of(high, part), strength=strength, colour=colour
                 )
         body += (
-            f'<path d="{path(frame, past_x, series.past)}" fill="none" stroke="{INK}" '
+            f'<path d="{path(frame, past_x, past)}" fill="none" stroke="{INK}" '
             'stroke-width="1.3" stroke-opacity=".75"/>'
         )
         mark = "" if len(xs) > 1 else _dot(frame, xs[0], series.estimate[0])
@@ -63,7 +74,7 @@ def fan(series: Series, answer: Answer) -> str:
         body += mark
         body += _support(frame, xs, series.support)
     return frame.svg(
-        body, title=series.variable, side=series.unit, below=f"{unit} from row 0", labels=labels
+        body, title=series.variable, side=side, below=f"{unit} from row 0", labels=labels
     )
 
 
