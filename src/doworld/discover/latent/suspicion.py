@@ -40,9 +40,6 @@ __all__ = [
 SPANS = (1, 2)
 """How many rows before the present are asked, each by itself, beside all that surprised so far."""
 
-SHARES = (0.45, 0.45, 0.1)
-"""Of the level that each of them is asked at: most causes that last are told by the rows nearby."""
-
 CLOSED, MEMORY, MOVED = 0.01, 0.005, 0.1
 """p-values below which an action follows the states, remembers, and a state remembers too."""
 
@@ -185,13 +182,12 @@ class _Older:
         }
 
     def _clearest(self, outcomes, known) -> tuple[float, float] | None:
-        """``more`` of the span that adds most clearly, Bonferroni over spans by ``SHARES``."""
-        found = [
-            (min(1.0, m[0] / part), m[1])
-            for span, part in zip(self.spans, SHARES, strict=True)
-            if (m := more(outcomes, known, span)) is not None
-        ]
-        return min(found) if found else None
+        """``more`` of the span that adds most clearly, Bonferroni over spans."""
+        found = [m for span in self.spans if (m := more(outcomes, known, span)) is not None]
+        if not found:
+            return None
+        p, share = min(found)
+        return min(1.0, p * len(found)), share
 
     def world(self) -> Suspicion:
         """Does something hidden last."""
