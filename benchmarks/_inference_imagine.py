@@ -136,6 +136,9 @@ def _asked(
         columns = []
         for name in setting.state:
             series = answer[name]
+            if series.estimate is None:  # refused
+                columns.append([np.inf] * STEPS)
+                continue
             pairs = zip(series.rows, series.estimate, strict=True)
             columns.append([v for r, v in pairs if 0 < r <= STEPS])
         out.append(np.array(columns).T)

@@ -261,11 +261,20 @@ def test_shares_of_levels_are_open_where_no_law_vouches():
         assert mode.probabilities_lower[1] == (1.0, 0.0, 0.0)
 
 
+def test_the_guess_goes_three_times_as_far_as_the_estimate(worlds):
+    """D' = 0.5 D + T: with T held at 30 the law leaves three ranges of a log of −2 … 2."""
+    model = worlds[False]
+    D = ask(model, Do(given=GIVEN, interventions=[Set("T", 30.0)], horizon=4))["D"]
+    assert D.estimate[-1] == pytest.approx(30 * (1 - 0.5**4) / 0.5, rel=0.05)
+    np.testing.assert_allclose(D.lower, -14.0)
+    assert (np.array(D.upper) >= 2 + 3 * (np.array(D.estimate) - 2)).all()
+
+
 def test_the_words_say_what_the_interval_is(worlds):
     plain = worlds[False]
     notes = " ".join(ask(plain, ASKED["do"](plain, 4.5)).why.assumptions)
-    assert "-14…14, below and above 3 ranges of the log beyond it" in notes
-    assert "not all that it can be (bounds in its schema would say that)" in notes
+    assert "-14…14, below and above 3 ranges of the log beyond it or 3 times as far" in notes
+    assert "a guess and not all that it can be (bounds in its schema would say that)" in notes
     variables = tuple(
         replace(v, bounds=(-5.0, 9.0)) if v.name == "T" else v for v in plain.schema.variables
     )

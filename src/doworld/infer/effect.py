@@ -173,7 +173,7 @@ def _summary(case: Case, found: Found) -> str:
 def _agreement(found: Found) -> str:
     """Whether the estimators that hold the same things fixed tell one story."""
     same = [e for e in found.estimators if e.name not in ("crude", "two-stage, unadjusted")]
-    if len(same) < 2:
+    if len(same) < 2 or not found.alike:
         return ""
     first = same[0]
     far = [e.name for e in same[1:] if not first.lower <= e.estimate <= first.upper]

@@ -46,11 +46,18 @@ def unfounded(
         if s.lower is None or s.upper is None or not where.any():
             series.append(s)
             continue
-        series.append(_spanning(s, where, *widest(setup.model, target)))
+        wide = _spanning(
+            s, where, *widest(setup.model, target, np.array(s.lower), np.array(s.upper))
+        )
+        series.append(wide)
         rows = np.asarray(s.rows)
+        ends = (
+            float(np.min(wide.lower, where=where, initial=np.inf)),
+            float(np.max(wide.upper, where=where, initial=-np.inf)),
+        )
         notes.append(
             f"At {spans(rows[where].tolist())} the interval of {s.variable} is a bound: "
-            f"{spanned(setup.model, target)}. The estimate takes what was learned "
+            f"{spanned(setup.model, target, ends)}. The estimate takes what was learned "
             + ("inside the data to hold there." if far.any() else "as it is.")
         )
     if not notes:
@@ -100,25 +107,34 @@ def doubted(
     return reached, why
 
 
-def widest(model: WorldModel, target: int) -> tuple[float, float]:
+def widest(
+    model: WorldModel,
+    target: int,
+    lower: Float[np.ndarray, "*shape"] | float = np.inf,
+    upper: Float[np.ndarray, "*shape"] | float = -np.inf,
+) -> tuple[Float[np.ndarray, "*shape"], Float[np.ndarray, "*shape"]]:
     """How far a variable is taken to go where no law is: levels, bounds, or three log ranges.
 
-    These are the walls that no rollout of a learned model passes. Levels and bounds of the schema
-    are all that it can be; three ranges of the log beyond it are not: see ``spanned``.
+    Where the estimate's own interval ``lower`` … ``upper`` leaves the log, three times as far as
+    it does. Levels and bounds of the schema are all that a variable can be; the ranges are not: see
+    ``spanned``.
     """
     variable: Variable = model.schema.variables[target]
+    lower, upper = np.asarray(lower, float), np.asarray(upper, float)
     if variable.levels:
-        return 0.0, float(variable.levels - 1)
+        return np.zeros_like(lower), np.full_like(upper, variable.levels - 1)
     low, high = float(model.reference.low[target]), float(model.reference.high[target])
-    beyond = WIDEST * (high - low)
     least, most = variable.bounds
-    return max(low - beyond, min(least, low)), min(high + beyond, max(most, high))
+    left = low - WIDEST * np.maximum(high - low, low - lower)
+    right = high + WIDEST * np.maximum(high - low, upper - high)
+    walls = np.maximum(left, min(least, low)), np.minimum(right, max(most, high))
+    return np.asarray(walls[0]), np.asarray(walls[1])
 
 
-def spanned(model: WorldModel, target: int) -> str:
-    """What the interval between the walls of ``widest`` is, in words."""
+def spanned(model: WorldModel, target: int, ends: tuple[float, float] | None = None) -> str:
+    """What the interval between the walls of ``widest``, or given ``ends``, is, in words."""
     variable = model.schema.variables[target]
-    low, high = widest(model, target)
+    low, high = (float(w) for w in widest(model, target)) if ends is None else ends
     if variable.kind is Kind.CATEGORICAL:
         return "any of its levels"
     span = f"{number(low)}…{number(high)}"
@@ -132,13 +148,19 @@ def spanned(model: WorldModel, target: int) -> str:
         return f"all that it can be, {span}"
     side = " and ".join(open_ends)
     return (
-        f"{span}, {side} {WIDEST:g} ranges of the log beyond it, which is where simulation stops "
-        "and not all that it can be (bounds in its schema would say that)"
+        f"{span}, {side} {WIDEST:g} ranges of the log beyond it or {WIDEST:g} times as far as the "
+        "estimate goes, which is a guess and not all that it can be (bounds in its schema would "
+        "say that)"
     )
 
 
-def _spanning(s: Series, where: Bool[np.ndarray, " rows"], low: float, high: float) -> Series:
-    def ends(values: Sequence[float] | None, wall: float, pick) -> tuple[float, ...] | None:
+def _spanning(
+    s: Series,
+    where: Bool[np.ndarray, " rows"],
+    low: Float[np.ndarray, " rows"],
+    high: Float[np.ndarray, " rows"],
+) -> Series:
+    def ends(values: Sequence[float] | None, wall: np.ndarray, pick) -> tuple[float, ...] | None:
         if values is None:
             return None
         own: Float[np.ndarray, " rows"] = np.asarray(values, float)

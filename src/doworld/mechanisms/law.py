@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from doworld.mechanisms.bank import InvertibleBank, gaussian_log_prob
 from doworld.mechanisms.noise import inverse, log_slope, warp
-from doworld.mechanisms.terms import values
+from doworld.mechanisms.terms import Operation, values
 
 __all__ = ["LawBank"]
 
@@ -17,12 +17,12 @@ __all__ = ["LawBank"]
 class LawBank(InvertibleBank):
     """z' = r·z + Σ_k c_k φ_k(pa) + σ·g(u), u ~ N(0, 1), with z, pa and c_k in own units.
 
-    φ_k is a product of factors (``mechanisms.terms``): powers, reciprocals, sines, cosines,
-    positive parts and steps of the parents. Which terms there are is written in arrays, so that
-    another law of the same shape is the same computation. The selection of few terms from a
-    library follows Brunton, Proctor & Kutz (2016), "Discovering governing equations from data by
-    sparse identification of nonlinear dynamical systems". Inputs are not clipped to the range of
-    the log as a ``PolynomialBank``'s are: a law is there to be asked beyond it.
+    φ_k is a product of factors (``mechanisms.terms``): powers, reciprocals, roots, sizes,
+    sines, cosines, positive parts and steps of the parents. Which terms there are is written in
+    arrays, so that another law of the same shape is the same computation. The selection of few
+    terms from a library follows Brunton, Proctor & Kutz (2016), "Discovering governing equations
+    from data by sparse identification of nonlinear dynamical systems". Inputs are not clipped to
+    the range of the log as a ``PolynomialBank``'s are: a law is there to be asked beyond it.
 
     Attributes:
         operation, reads, parameter: the factors; ``reads`` indexes the mechanism's inputs.
@@ -56,7 +56,9 @@ class LawBank(InvertibleBank):
         raw = inputs * self.scale_in + self.center_in
         flat = self.reads.reshape(len(self.targets), -1)
         read = jnp.take_along_axis(raw, flat, -1).reshape(self.reads.shape)
-        factors = values(read, self.operation, self.parameter)
+        two = jnp.where(self.operation == Operation.NORM, self.parameter, 0.0).astype(flat.dtype)
+        second = jnp.take_along_axis(raw, two.reshape(flat.shape), -1).reshape(read.shape)
+        factors = values(read, second, self.operation, self.parameter)
         return functools.reduce(operator.mul, jnp.moveaxis(factors, -1, 0))
 
     def _location(

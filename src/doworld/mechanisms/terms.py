@@ -1,12 +1,12 @@
 """The language that laws are written in: sums of constants times products of simple factors.
 
-A factor is one function of one input, in the input's own unit; a term is a product of factors.
+A factor is one function of an input, or of two, in their own units; a term is a product of factors.
 Written as three arrays (what is done, which input is read, with which parameter), two laws of the
 same shape are the same computation.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import jax.numpy as jnp
@@ -33,16 +33,44 @@ class Operation(IntEnum):
     """The positive part max(x − p, 0)."""
     STEP = 6
     """1 where x > p, else 0."""
+    ROOT = 7
+    """√max(x, 0)."""
+    SIZE = 8
+    """|x|."""
+    NORM = 9
+    """√(x² + y²), with y the input number p."""
 
 
 @dataclass(frozen=True, order=True)
 class Factor:
-    """One function of input number ``reads``."""
+    """One function of input number ``reads``, and of input number ``parameter`` if a ``NORM``."""
 
     reads: int
     operation: Operation
     parameter: float = 1.0
 
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """The numbers of all inputs that it reads.
+
+        >>> Factor(0, Operation.NORM, 1.0).inputs
+        (0, 1)
+        """
+        second = (int(self.parameter),) if self.operation is Operation.NORM else ()
+        return (self.reads, *second)
+
+    def renumbered(self, numbers: Sequence[int]) -> "Factor":
+        """The same of the inputs that stand at ``numbers``.
+
+        >>> Factor(0, Operation.NORM, 1.0).renumbered([3, 5]).inputs
+        (3, 5)
+        """
+        at = [int(numbers[i]) for i in self.inputs]
+        return replace(self, reads=at[0], **({"parameter": float(at[1])} if at[1:] else {}))
+
+
+FLAT = 1e-12
+"""Below it a root is 0, and its slope too."""
 
 Term = tuple[Factor, ...]
 """A product of factors; the empty product is the constant 1."""
@@ -88,9 +116,12 @@ def decoded(
 
 
 def values(
-    x: Float[Array, "*shape"], operation: Int[Array, "*shape"], parameter: Float[Array, "*shape"]
+    x: Float[Array, "*shape"],
+    second: Float[Array, "*shape"],
+    operation: Int[Array, "*shape"],
+    parameter: Float[Array, "*shape"],
 ) -> Float[Array, "*shape"]:
-    """The factors at their inputs ``x``."""
+    """The factors at their inputs ``x``, and y ``second`` where they read two."""
     one = jnp.ones_like(x)
     # every branch is computed: what another operation reads must not poison the gradient
     kept = jnp.where(parameter > 0, jnp.maximum(x, parameter), jnp.minimum(x, parameter))
@@ -101,11 +132,16 @@ def values(
     turning = (operation == Operation.SINE) | (operation == Operation.COSINE)
     out = jnp.where(turning, jnp.sin(angle), out)
     out = jnp.where(operation == Operation.ABOVE, jnp.maximum(x - parameter, 0.0), out)
-    return jnp.where(operation == Operation.STEP, (x > parameter).astype(x.dtype), out)
+    out = jnp.where(operation == Operation.STEP, (x > parameter).astype(x.dtype), out)
+    out = jnp.where(operation == Operation.SIZE, jnp.abs(x), out)
+    square = jnp.where(operation == Operation.ROOT, x, x**2 + second**2)
+    rooted = (operation == Operation.ROOT) | (operation == Operation.NORM)
+    root = jnp.sqrt(jnp.where(rooted, jnp.maximum(square, FLAT), one))
+    return jnp.where(rooted, jnp.where(square > FLAT, root, 0.0), out)
 
 
-def _column(x: np.ndarray, factor: Factor) -> np.ndarray:
-    p = factor.parameter
+def _column(inputs: np.ndarray, factor: Factor) -> np.ndarray:
+    x, p = inputs[:, factor.reads], factor.parameter
     match factor.operation:
         case Operation.RECIPROCAL:
             out = 1.0 / (np.maximum(x, p) if p > 0 else np.minimum(x, p))
@@ -117,6 +153,12 @@ def _column(x: np.ndarray, factor: Factor) -> np.ndarray:
             out = np.maximum(x - p, 0.0)
         case Operation.STEP:
             out = (x > p).astype(float)
+        case Operation.ROOT:
+            out = np.sqrt(np.maximum(x, 0.0))
+        case Operation.SIZE:
+            out = np.abs(x)
+        case Operation.NORM:
+            out = np.hypot(x, inputs[:, int(p)])
         case Operation.IDENTITY:
             out = x
         case _:
@@ -139,6 +181,6 @@ def products(
     for j, term in enumerate(terms):
         for factor in term:
             if factor not in known:
-                known[factor] = _column(inputs[:, factor.reads], factor)
+                known[factor] = _column(inputs, factor)
             out[:, j] *= known[factor]
     return out

@@ -34,8 +34,8 @@ FEWEST_STARTS = 20
 SIMPLER = 0.02
 """Log likelihood per row that a richer family must gain before it is preferred."""
 
-NEGLIGIBLE = 1e-3
-"""Error of an open-loop forecast over the spread of the variable that leaves nothing to improve."""
+NEGLIGIBLE = 5e-3
+"""Error of an open-loop forecast over the spread of the variable below which a law is preferred."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -282,7 +282,8 @@ def _select(
         choice = ["law" if t and c != "linear" else c for c, t in zip(choice, tied, strict=True)]
     pure = names[int(np.nan_to_num(value, nan=-1e9).mean(1).argmax())]
     chosen = errors(_mix(sets, choice, at)) if len(set(choice)) > 1 else rolled[choice[0]]
-    if likelihood_of(chosen).mean() < table[pure].mean() - SIMPLER:
+    kept, rival = (likelihood_of(np.maximum(e, NEGLIGIBLE)) for e in (chosen, rolled[pure]))
+    if kept.mean() < rival.mean() - SIMPLER:
         choice, chosen = [pure] * len(choice), rolled[pure]
     fits = []
     for i, (target, picked) in enumerate(zip(plan.targets, choice, strict=True)):

@@ -39,6 +39,12 @@ STRONG = 10.0
 ENOUGH = 400
 """Rows below which noise passes for a law, unless it leaves less than ``CLEAR`` unexplained."""
 
+RIM = 0.35
+"""Share of the rows that count as the rim of the log."""
+
+CARRIES = 0.7
+"""Share of the error at the rim, from rows inside it, that makes another law the better one."""
+
 CROWDED = 0.2
 """Share of rows at a bound above which these are learned from like all others."""
 
@@ -90,13 +96,14 @@ def fit_law(schema: Schema, design: Design, parents: Parents, i: int, *, seed: i
         schema, design.coding, parents.columns[i][used].tolist(), raw[train][:, used]
     )
     terms, costs = library(inputs)
-    terms = [tuple(replace(f, reads=int(used[f.reads])) for f in term) for term in terms]
+    terms = [tuple(f.renumbered(used.tolist()) for f in term) for term in terms]
     rng = np.random.default_rng([seed, 53, i])
     picked = _sample(rng, train)
     straight = np.array([_straight(term) for term in terms])
-    chosen, length = _choose(
-        products(raw[picked], terms), target[picked], np.array(costs), straight
-    )
+    plain = np.array([all(f.operation is Operation.IDENTITY for f in term) for term in terms])
+    outer = _outer(raw[picked][:, used])
+    library_ = products(raw[picked], terms)
+    chosen, length = _choose(library_, target[picked], np.array(costs), straight, plain, outer)
     law = tuple(terms[j] for j in sorted(chosen, key=lambda j: (costs[j], j)))
     scale = float(design.scale[parents.targets[i]])
     fit = _fitted(replace(data, target=target), raw, law, train, judge, scale=scale)
@@ -138,20 +145,44 @@ def _sample(rng: np.random.Generator, rows: Bool[np.ndarray, " rows"]) -> np.nda
     return np.sort(rng.choice(at, ROWS, replace=False)) if len(at) > ROWS else at
 
 
+def _outer(raw: Float[np.ndarray, "rows k"]) -> Bool[np.ndarray, " rows"]:
+    """The rows in which some input is at the rim of what it is in the log, about a third of all.
+
+    An input with few levels is there at its first and its last.
+    """
+    if not raw.size:
+        return np.zeros(len(raw), bool)
+    rank = np.array(
+        [
+            (x[:, None] > x[None, :]).mean(1) + 0.5 * (x[:, None] == x[None, :]).mean(1)
+            for x in raw.T
+        ]
+    ).T
+    several = [len(np.unique(x)) > 2 for x in raw.T]
+    far = np.where(several, np.abs(2 * rank - 1), 0.0).max(1)
+    return far >= np.quantile(far, 1 - RIM)
+
+
 def _straight(term: Term) -> bool:
     """Whether a term is a constant or an input as it is."""
     return not term or (len(term) == 1 and term[0].operation is Operation.IDENTITY)
 
 
 def _choose(
-    X: np.ndarray, y: np.ndarray, costs: np.ndarray, straight: np.ndarray
+    X: np.ndarray,
+    y: np.ndarray,
+    costs: np.ndarray,
+    straight: np.ndarray,
+    plain: np.ndarray,
+    outer: Bool[np.ndarray, " rows"],
 ) -> tuple[list[int], float]:
     """The subset of least extended Bayesian information criterion, and that.
 
     n log(RSS/n) + Σ_j (log n + 2 log p_j), with p_j the number of terms that cost no more than the
     j-th (Chen & Chen 2008, γ = 1): the second logarithm pays for the choice among many, and linear
     terms are few. Other terms than linear ones must gain ``STRONG``, and in noise have rows enough.
-    Held-out rows stay fresh for the choice of family.
+    Held-out rows stay fresh for the choice of family. Another subset is taken where it carries
+    further (``_carrying``).
     """
     n = len(y)
     spread = float(y.std()) if n else 0.0
@@ -159,26 +190,85 @@ def _choose(
         return [0], 0.0  # the constant comes first
     among = np.searchsorted(np.sort(costs), costs, side="right")
     price = np.log(n) + 2 * np.log(among)
-    least = (EXACT * spread) ** 2
+    judge = _Judge(X, y, price, (EXACT * spread) ** 2)
     best, found = n * np.log(float(np.mean(y**2))), list[int]()
-    stages = (np.flatnonzero(straight), np.flatnonzero(costs <= 2), np.arange(len(costs)))
-    for stage, which in enumerate(stages):
-        own, late, left = np.inf, 0, np.inf
+    stages = (straight, costs <= 2, plain, np.ones(len(costs), bool))
+    seen: dict[tuple[int, ...], float] = {}
+    left = np.inf
+    for stage, which in enumerate(np.flatnonzero(own) for own in stages):
+        own, late = np.inf, 0
         needed = STRONG if stage else 0.0
         for subset in subsets(X[:, which], y, costs[which], most=MOST_TERMS):
             chosen = which[subset].tolist()
-            error = y - X[:, chosen] @ least_squares(X[:, chosen])(y)
-            left = max(float(np.mean(error**2)), least)
-            score = n * np.log(left) + price[chosen].sum()
+            score, left = judge(chosen)
             late = 0 if score < own else late + 1
             own = min(own, score)
             risky = stage > 0 and n < ENOUGH and left > (CLEAR * spread) ** 2
+            if not risky:
+                seen[tuple(chosen)] = score
             if score < best - needed and not risky:
                 best, found, needed = score, chosen, 0.0
-            if left <= least or late >= PATIENCE:
+            if left <= judge.least or late >= PATIENCE:
                 break
-        if left <= least:
+        if left <= judge.least:
             break
+    if found:
+        found = _carrying(judge, found, seen, outer)
+        best = judge(found)[0]
+    return _shorter(judge, found, best)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """The criterion of a subset of terms, and the mean square that it leaves: ``least`` or more."""
+
+    X: np.ndarray
+    y: np.ndarray
+    price: np.ndarray
+    least: float
+
+    def __call__(self, chosen: list[int]) -> tuple[float, float]:
+        P = self.X[:, chosen]
+        error = self.y - P @ least_squares(P)(self.y)
+        left = max(float(np.mean(error**2)), self.least)
+        return len(self.y) * np.log(left) + self.price[chosen].sum(), left
+
+
+def _carrying(
+    judge: _Judge,
+    found: list[int],
+    seen: dict[tuple[int, ...], float],
+    outer: Bool[np.ndarray, " rows"],
+) -> list[int]:
+    """The subset that predicts the ``outer`` rows best from the inner ones, if clearly.
+
+    Terms that fit a range need not hold beyond it, and what is inside tells nothing of that.
+    """
+    if min(outer.sum(), (~outer).sum()) < FEWEST * MOST_TERMS:
+        return found
+
+    def beyond(chosen: Sequence[int]) -> float:
+        P, y = judge.X[:, list(chosen)], judge.y
+        error = y[outer] - P[outer] @ least_squares(P[~outer])(y[~outer])
+        return max(float(np.mean(error**2)), judge.least)
+
+    own = beyond(found)
+    other = min(seen, key=lambda chosen: (beyond(chosen), len(chosen)))
+    return list(other) if beyond(other) < CARRIES**2 * own else found
+
+
+def _shorter(judge: _Judge, found: list[int], best: float) -> tuple[list[int], float]:
+    """The subset without the terms that the criterion is better off without, and its value.
+
+    A term that helped when it was taken may be of no use once others are there.
+    """
+    while len(found) > 1:
+        rests = [[k for k in found if k != j] for j in found]
+        scores = [judge(rest)[0] for rest in rests]
+        at = int(np.argmin(scores))
+        if scores[at] >= best:
+            break
+        best, found = scores[at], rests[at]
     return found, best
 
 
@@ -204,7 +294,7 @@ def _fitted(
     P = products(raw, law)
     reads = np.zeros((len(law), raw.shape[1]), bool)
     for j, term in enumerate(law):
-        reads[j, [f.reads for f in term]] = True
+        reads[j, [k for f in term for k in f.inputs]] = True
     constants = members_of(data, P, reads, train, least_squares)
     every = train | (~data.train & ~data.judge) | judge
     final = members_of(data, P, reads, every, least_squares) if data.small else constants

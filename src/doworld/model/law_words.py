@@ -82,7 +82,15 @@ def _powers(
     counts = Counter(term)
     turning = (Operation.SINE, Operation.COSINE)
     order = sorted(counts, key=lambda f: (f.operation in turning, f.operation, f.reads))
-    return [write(f, names[f.reads], counts[f]) for f in order]
+    return [write(f, _read(f, names), counts[f]) for f in order]
+
+
+def _read(factor: Factor, names: Sequence[str]) -> str:
+    """What a factor reads; of a norm the squares of both."""
+    if factor.operation is Operation.NORM:
+        one, other = (names[i] for i in factor.inputs)
+        return f"{one}² + {other}²"
+    return names[factor.reads]
 
 
 def _argument(factor: Factor, name: str, times: str) -> str:
@@ -101,16 +109,24 @@ def _plain(factor: Factor, name: str, power: int) -> str:
     exponent = str(power).translate(SUPERSCRIPT) if power > 1 else ""
     match factor.operation:
         case Operation.SINE:
-            return f"sin{exponent}({_argument(factor, name, '·')})"
+            base, exponent = f"sin{exponent}({_argument(factor, name, '·')})", ""
         case Operation.COSINE:
-            return f"cos{exponent}({_argument(factor, name, '·')})"
+            base, exponent = f"cos{exponent}({_argument(factor, name, '·')})", ""
         case Operation.RECIPROCAL:
-            return f"1/{name}{exponent}"
+            base = f"1/{name}"
         case Operation.ABOVE:
-            return f"max({_beyond(factor, name)}, 0){exponent}"
+            base = f"max({_beyond(factor, name)}, 0)"
         case Operation.STEP:
-            return f"[{name} > {number(factor.parameter)}]"
-    return f"{name}{exponent}"
+            base, exponent = f"[{name} > {number(factor.parameter)}]", ""
+        case Operation.ROOT:
+            base = f"√{name}"
+        case Operation.NORM:
+            base = f"√({name})"
+        case Operation.SIZE:
+            base = f"|{name}|"
+        case _:
+            base = name
+    return base + exponent
 
 
 def _latex(factor: Factor, name: str, power: int) -> str:
@@ -118,14 +134,19 @@ def _latex(factor: Factor, name: str, power: int) -> str:
     argument = _argument(factor, name, r"\,")
     match factor.operation:
         case Operation.SINE:
-            return rf"\sin{exponent}({argument})"
+            base, exponent = rf"\sin{exponent}({argument})", ""
         case Operation.COSINE:
-            return rf"\cos{exponent}({argument})"
+            base, exponent = rf"\cos{exponent}({argument})", ""
         case Operation.RECIPROCAL:
-            return rf"\frac{{1}}{{{name}{exponent}}}"
+            base, exponent = rf"\frac{{1}}{{{name}{exponent}}}", ""
         case Operation.ABOVE:
-            beyond = _beyond(factor, name).replace("−", "-")
-            return rf"\max({beyond}, 0){exponent}"
+            base = rf"\max({_beyond(factor, name).replace('−', '-')}, 0)"
         case Operation.STEP:
-            return rf"[{name} > {number(factor.parameter)}]"
-    return f"{name}{exponent}"
+            base, exponent = rf"[{name} > {number(factor.parameter)}]", ""
+        case Operation.ROOT | Operation.NORM:
+            base = rf"\sqrt{{{name.replace('²', '^2')}}}"
+        case Operation.SIZE:
+            base = f"|{name}|"
+        case _:
+            base = name
+    return base + exponent

@@ -289,7 +289,7 @@ def _law(model: WorldModel, target: str, law: _Open) -> Law:
     for j, (name, term) in enumerate(zip(_names(law, target), law.terms, strict=True)):
         if not law.shown[j]:
             continue
-        read = [int(variable[columns[f.reads] % len(variable)]) for f in term]
+        read = [int(variable[columns[k] % len(variable)]) for f in term for k in f.inputs]
         constants.append(
             Constant(
                 name=name,

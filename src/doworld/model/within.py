@@ -109,8 +109,8 @@ class _Search:
         variable = np.asarray(coding.variable)
         read = set()
         for term in fit.terms:
-            for factor in term:
-                lag, feature = divmod(int(plan.columns[0, factor.reads]), len(variable))
+            for k in (k for factor in term for k in factor.inputs):
+                lag, feature = divmod(int(plan.columns[0, k]), len(variable))
                 read.add((schema.names[int(variable[feature])], lag))
         if plan.residual[0]:
             read.add((name, 1))

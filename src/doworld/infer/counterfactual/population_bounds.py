@@ -225,10 +225,10 @@ def _let_go(
     fact: Float[np.ndarray, "units rows"],
 ) -> None:
     """Moves ``ends`` in place to what a target can be at all where no law vouches for it."""
-    low, high = widest(model, target)
     if model.schema.variables[target].kind is Kind.CATEGORICAL:
         ends[0][wild], ends[1][wild] = 0.0, 1.0
         return
+    low, high = widest(model, target, ends[0] + fact, ends[1] + fact)
     ends[0][wild] = np.minimum(ends[0], low - fact)[wild]
     ends[1][wild] = np.maximum(ends[1], high - fact)[wild]
 
