@@ -288,3 +288,9 @@ def test_rules_are_changed_only_where_they_are_causal():
     doubted = CausalGraph(names, links, unidentified=(doubt,))
     assert isinstance(imagined(doubted, schema, Cut(source="a", target="v")), NotIdentified)
     assert isinstance(imagined(doubted, schema, Alter(variable="v", factor=2.0)), Identified)
+
+
+def test_what_is_done_in_alternative_worlds_passes_the_gate_too():
+    g, schema = table(("x", "y"), hidden=(("x", "y"),))
+    asked = Counterfactual(episode={"x": 0.0}, alternatives={"on": Set("x", 1.0)}, target=["y"])
+    assert isinstance(gate(g, schema, asked), NotIdentified)

@@ -149,6 +149,8 @@ def test_predicates_that_never_or_always_hold():
     never = blame(model, Blame(episode=REACTING, success=lambda ep: False))
     assert never.details.best is None
     assert max(never.details.necessity) == 0
+    assert "no world that was tried" in never.why.warnings[0]
+    assert never.fix
     always = blame(model, Blame(episode=REACTING, success=lambda ep: True))
     assert always.status == "not_identified"
     assert always.fix

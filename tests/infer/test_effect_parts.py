@@ -169,3 +169,33 @@ def test_an_instrument_that_lasts_for_an_episode_is_one_draw_an_episode():
         )
         hit.append(covers(effect_of(log, g, ask), 1.0))
     assert sum(hit) >= 9
+
+
+def test_natural_effects_are_each_against_nobody_treated():
+    rng = np.random.default_rng(7)
+    t = coins(rng)
+    m = coins(rng, np.where(t == 1, 0.8, 0.2))
+    y = 2.0 * t * m + t + rng.normal(size=SIZE)
+    log = table(t=t, m=m, y=y)
+    g = graph(log, "t m", "m y", "t y")
+    ask = {"treatment": "t", "outcome": "y", "mediator": "m", "level": 0.99}
+    assert covers(effect_of(log, g, Effect(**ask, estimand="nde")), 1.4)
+    # without the treatment the mediator does nothing
+    through = effect_of(log, g, Effect(**ask, estimand="nie"))
+    assert covers(through, 0.0)
+    parts = {e.name: e for e in through.details.estimators}
+    both = parts["indirect, with the direct one"]
+    assert both.lower <= 1.2 <= both.upper
+    assert not through.details.agreement  # these are different effects
+
+
+def test_a_confounder_that_is_half_missing_does_not_confound():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=SIZE)
+    t = coins(rng, 1 / (1 + np.exp(-x)))
+    y = 2.0 * t + x + rng.normal(size=SIZE)
+    log = table(x=np.where(coins(rng) == 1, np.nan, x), t=t, y=y)
+    g = graph(log, "x t", "x y", "t y")
+    answer = effect_of(log, g, Effect(treatment="t", outcome="y", level=0.99))
+    assert covers(answer, 2.0)
+    assert any("what is held fixed" in w for w in answer.why.warnings)

@@ -68,7 +68,7 @@ def _(query: Do, graph: CausalGraph, schema: Schema, facts: Facts) -> Verdict:
 
 @_gate.register
 def _(query: Counterfactual, graph: CausalGraph, schema: Schema, facts: Facts) -> Verdict:
-    causes = [i.variable for i in query.interventions]
+    causes = [i.variable for done in query.worlds.values() for i in done]
     targets = query.target or schema.of(Role.STATE)
     return rolled(graph, schema, causes, targets, same_noise=True, facts=facts)
 

@@ -3,7 +3,7 @@
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Trajectories
 from doworld.graph import CausalGraph
-from doworld.infer.effects.adjustment import by_adjustment
+from doworld.infer.effects.adjustment import SIMPLE, by_adjustment
 from doworld.infer.effects.asked import Asked, UnanswerableError, asked
 from doworld.infer.effects.bounded import by_bounds, by_causation
 from doworld.infer.effects.case import Case, Found
@@ -173,7 +173,7 @@ def _summary(case: Case, found: Found) -> str:
 def _agreement(found: Found) -> str:
     """Whether the estimators that hold the same things fixed tell one story."""
     same = [e for e in found.estimators if e.name not in ("crude", "two-stage, unadjusted")]
-    if len(same) < 2:
+    if len(same) < 2 or not found.alike:
         return ""
     first = same[0]
     far = [e.name for e in same[1:] if not first.lower <= e.estimate <= first.upper]
@@ -187,14 +187,16 @@ def _grounds(case: Case, found: Found) -> tuple[tuple[str, ...], tuple[str, ...]
     assumptions = [*route_of.assumptions, *found.assumptions]
     variable = schema[query.treatment]
     if variable.role is Role.ACTION and schema.policy is Policy.RANDOMISED:
-        assumptions = [f"The logged {query.treatment} was randomised.", *route_of.assumptions]
+        # which is all that it stands in for: mediators, bounds and doses assume what they do
+        kept = [a for a in assumptions if a != SIMPLE]
+        assumptions = [f"The logged {query.treatment} was randomised.", *kept]
     warnings = [*route_of.warnings, *found.warnings]
     if found.sample.dropped:
         share = found.sample.dropped / max(found.sample.dropped + len(found.sample), 1)
         if share >= 0.001:
             warnings.append(
-                f"{share:.1%} of the rows lack the treatment or the outcome and are left out, as "
-                "if they lacked it by chance."
+                f"{share:.1%} of the rows lack the treatment, the outcome or what is held fixed "
+                "and are left out, as if they lacked it by chance."
             )
     acts = query.outcome in case.graph.descendants(query.treatment)
     if not acts and query.adjust is None:

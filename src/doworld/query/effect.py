@@ -19,8 +19,9 @@ class Effect(Question):
     Attributes:
         estimand: ``ate`` E[Y(1) − Y(0)]; ``att`` the same among the treated (ETT); ``cate`` among
             those that ``given`` describes, or in the strata of each variable adjusted for;
-            ``dose`` E[Y(a)] over the values of ``levels``; ``nde``, ``nie``, ``cde`` past and
-            through ``mediator``; ``pn``, ``ps``, ``pns`` the probabilities of necessity,
+            ``dose`` E[Y(a)] over the values of ``levels``; ``nde`` E[Y(1, M(0)) − Y(0)] and
+            ``nie`` E[Y(0, M(1)) − Y(0)], past and through ``mediator`` (Pearl 2001), ``cde`` with
+            it held; ``pn``, ``ps``, ``pns`` the probabilities of necessity,
             sufficiency and both.
         levels: the values compared, control first; None takes the two levels, or the quartiles of
             a number.

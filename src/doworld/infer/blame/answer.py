@@ -53,6 +53,7 @@ def answered(model: WorldModel, query: Blame, found: "Findings") -> Answer:
         level=query.level,
         series=(gain, ahead),
         why=_why(model, found, details, words, outside),
+        fix=found.fix,
         step=model.schema.step,
         time_unit=model.schema.time_unit,
         details=details,

@@ -26,6 +26,10 @@ __all__ = ["Findings", "blame"]
 
 LOOK = 3
 """Changes that are tried together where no single one makes success likely."""
+HOPELESS = (
+    "Success holds in no world that was tried, whatever the actions and the noise: nothing is to "
+    "blame for missing what may never hold."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +58,7 @@ class Findings:
     base: Foundation
     query: Blame
     warnings: tuple[str, ...]
+    fix: str = ""
 
 
 def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
@@ -113,6 +118,8 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
     best = together(inquiry, tried, most, seed=seed) if most > 1 else _single(tried, when)
     decisive = None if when.at is None else int(tried.rows[when.at])
     who = players(inquiry, open_columns, targets, decisive)
+    shared = shares(inquiry, who, seed=seed)
+    hopeless = not (best.success or ahead.helped.any() or shared.whole)
     found = Findings(
         inquiry=inquiry,
         columns=tuple(open_columns),
@@ -122,12 +129,15 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
         moment=when,
         together=best,
         players=tuple(who),
-        shares=shares(inquiry, who, seed=seed),
+        shares=shared,
         bounded=bool(ends.open.any()),
         bounds=ends,
         base=base,
         query=query,
-        warnings=tuple(warnings),
+        warnings=(HOPELESS, *warnings) if hopeless else tuple(warnings),
+        fix="Say less strictly what success is, or name alternatives that may reach it."
+        if hopeless
+        else "",
     )
     return answered(model, query, found)
 

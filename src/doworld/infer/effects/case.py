@@ -71,7 +71,8 @@ class Found:
 
     Attributes:
         headline: the numbers of the answer's series, one a contrast, stratum or dose.
-        estimators: other estimates of the first of them.
+        estimators: other estimates of the first of them; or, where not ``alike``, of what stands
+            beside it, such as the chances that it is a difference of.
     """
 
     what: str
@@ -89,6 +90,7 @@ class Found:
     fix: str = ""
     dose: bool = False
     support: float = 1.0
+    alike: bool = True
 
 
 def shown(

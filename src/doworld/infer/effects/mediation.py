@@ -39,34 +39,30 @@ def by_mediation(case: Case) -> Found:
     own, through = _rows(case)
     high = own.treatment == case.asked.levels[1]
     shared = shared_by(case, own)
-    direct, indirect, total = _effects(own, high, through, case.seed)
-    first, second = (direct, indirect) if query.estimand == "nde" else (indirect, direct)
-    names = ("direct (NDE)", "indirect (NIE)")
-    mine, other = names if query.estimand == "nde" else names[::-1]
+    found = _effects(own, high, through, case.seed)
+    mine = "direct (NDE)" if query.estimand == "nde" else "indirect (NIE)"
     level = query.level
 
     place = {row: i for i, row in enumerate(own.at.tolist())}
 
     def again(part: Sample, seed: int) -> Estimate:
         m = through[[place[row] for row in part.at.tolist()]]
-        found = _effects(part, part.treatment == case.asked.levels[1], m, seed)
-        return found[0 if query.estimand == "nde" else 1]
+        return _effects(part, part.treatment == case.asked.levels[1], m, seed)[mine]
 
     return Found(
         what="E[Y(1, M(0)) − Y(0, M(0))]"
         if query.estimand == "nde"
-        else "E[Y(1, M(1)) − Y(1, M(0))]",
+        else "E[Y(0, M(1)) − Y(0, M(0))]",
         population=_population(case),
         method="multiply robust scores (Tchetgen Tchetgen and Shpitser 2012)",
-        headline=(shown(mine, first, level, rows=len(own)),),
+        headline=(shown(mine, found[mine], level, rows=len(own)),),
         sample=own,
         overlap=shared,
         support=1 - shared.outside,
-        estimators=(
-            shown(mine, first, level),
-            shown(other, second, level),
-            shown("total", total, level),
+        estimators=tuple(
+            shown(name, found[name], level) for name in sorted(found, key=lambda name: name != mine)
         ),
+        alike=False,
         refutations=refute(own, again, controls={}, seed=case.seed, fixed=bool(case.route.adjust)),
         assumptions=(
             "Given what is held fixed, nothing unrecorded moves two of treatment, mediator and "
@@ -158,17 +154,19 @@ def nested(
 
 def _effects(
     sample: Sample, high: np.ndarray, through: np.ndarray, seed: int
-) -> tuple[Estimate, Estimate, Estimate]:
-    """(direct, indirect, total)."""
+) -> dict[str, Estimate]:
+    """Natural effects (Pearl 2001), each against nobody treated; the first and third add up."""
     coded = replace(sample, treatment=high.astype(float))
     phi = discrete.scores(coded, discrete.nuisance(coded, np.array([0.0, 1.0]), seed=seed))
-    cross = nested(coded, high, through, seed=seed)
-    unit = sample.unit
-    return (
-        mean_of(cross - phi[:, 0], unit),
-        mean_of(phi[:, 1] - cross, unit),
-        mean_of(phi[:, 1] - phi[:, 0], unit),
-    )
+    past = nested(coded, high, through, seed=seed)  # Y(1, M(0))
+    only = nested(coded, ~high, through, seed=seed)  # Y(0, M(1))
+    scores = {
+        "direct (NDE)": past - phi[:, 0],
+        "indirect (NIE)": only - phi[:, 0],
+        "indirect, with the direct one": phi[:, 1] - past,
+        "total": phi[:, 1] - phi[:, 0],
+    }
+    return {name: mean_of(score, sample.unit) for name, score in scores.items()}
 
 
 def _controlled(case: Case) -> Found:

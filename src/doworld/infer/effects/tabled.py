@@ -229,6 +229,7 @@ def _found(case: Case, found: Estimand, rows: Coded, point: np.ndarray, draws: n
         headline=arms if dose else contrasts,
         sample=case.sample(),
         estimators=contrasts if dose else arms,
+        alike=False,
         assumptions=("The graph holds every hidden cause of two of its variables.",),
         dose=dose,
     )
