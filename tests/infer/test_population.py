@@ -9,7 +9,7 @@ import worlds_by_hand as by_hand
 from doworld._core.errors import QueryError
 from doworld.infer import counterfactual
 from doworld.infer.counterfactual.nested import nested
-from doworld.query import Answer, Counterfactual, Set, Shift
+from doworld.query import Answer, Counterfactual, Follow, Rules, Set, Shift, Status
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +109,15 @@ def test_nested_worlds_follow_the_mediator_row_by_row(heater, episode):
 def test_a_question_without_anything_done_says_so(episode):
     with pytest.raises(QueryError, match="lacks 'interventions'"):
         Counterfactual(episode=episode)
+
+
+def test_a_policy_in_many_episodes_is_an_answer_without_a_number(heater, log):
+    follow = Follow("Q", Rules(otherwise=1.0))
+    answer = counterfactual(heater, Counterfactual(episode=log, interventions=[follow]))
+    assert answer.status is Status.NOT_IDENTIFIED
+    assert set(answer.estimate.values()) == {None}
+    assert "many episodes" in answer.why.warnings[0]
+    assert "one episode at a time" in answer.fix
 
 
 def test_units_are_the_numbers_of_an_answer(table):

@@ -6,9 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from doworld._core.errors import QueryError
 from doworld.data import Kind, Role
-from doworld.infer.compose import why_of
+from doworld.infer.compose import summary_of, why_of
 from doworld.infer.counterfactual.additive import Linear, linear_of
 from doworld.infer.counterfactual.belongs import check_logged
 from doworld.infer.counterfactual.censored import note_of
@@ -51,10 +50,7 @@ def population(
     check_logged(model.schema, targets, episodes.logged)
     every = [arrays(model.schema, done, episodes.count) for done in query.worlds.values()]
     if any(done.policies for done in every):
-        raise QueryError(
-            "a policy cannot be followed in many episodes at once yet. Ask about one of them, "
-            "log[3], at a time."
-        )
+        return _unfollowed(model, query, targets)
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
     moved, whole = _worlds(episodes, every, seed)
@@ -132,6 +128,27 @@ def altered(
         return [_laid(episodes, linear.replay(d, episodes.targets, values)) for d in every]
     out = _replayed(episodes, every, seed)
     return [episodes.moved(done, out[:, :, [0, n]]) for n, done in enumerate(every, 1)]
+
+
+def _unfollowed(model: WorldModel, query: Counterfactual, targets: tuple[int, ...]) -> Answer:
+    """``not_identified``: policies are followed in one episode at a time."""
+    names = [model.schema.names[t] for t in targets]
+    return Answer(
+        query=query,
+        status=Status.NOT_IDENTIFIED,
+        level=query.level,
+        series=tuple(
+            Series(variable=n, unit=model.schema[n].unit, rows=(), estimate=None) for n in names
+        ),
+        why=Why(
+            summary=summary_of(query),
+            rows=model.rows,
+            warnings=("A policy cannot be followed in many episodes at once yet.",),
+        ),
+        fix="Ask about one episode at a time, log[3].",
+        step=model.schema.step,
+        time_unit=model.schema.time_unit,
+    )
 
 
 def _worlds(
