@@ -13,10 +13,10 @@ import polars as pl
 import doworld as dw
 from _table import Row, data_folder
 from doworld.data import Policy, Trajectories
+from doworld.discover.latent.suspicion import suspected
 from doworld.infer.offpolicy.steps import steps_of
 from doworld.infer.offpolicy.target import target_of
 from doworld.infer.policy_value import value_from_log
-from doworld.infer.suspicion import suspected
 from doworld.query import Case, PolicyValue, Rules
 from doworld.worlds.sepsis_simulator import ACTIONS, SepsisSimulator
 

@@ -187,3 +187,15 @@ def test_natural_effects_are_each_against_nobody_treated():
     both = parts["indirect, with the direct one"]
     assert both.lower <= 1.2 <= both.upper
     assert not through.details.agreement  # these are different effects
+
+
+def test_a_confounder_that_is_half_missing_does_not_confound():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=SIZE)
+    t = coins(rng, 1 / (1 + np.exp(-x)))
+    y = 2.0 * t + x + rng.normal(size=SIZE)
+    log = table(x=np.where(coins(rng) == 1, np.nan, x), t=t, y=y)
+    g = graph(log, "x t", "x y", "t y")
+    answer = effect_of(log, g, Effect(treatment="t", outcome="y", level=0.99))
+    assert covers(answer, 2.0)
+    assert any("what is held fixed" in w for w in answer.why.warnings)

@@ -7,7 +7,8 @@ import pytest
 
 import doworld as dw
 from doworld.mechanisms.doubt import DoubtBank
-from doworld.model import doubt
+from doworld.model import doubt, store
+from doworld.model.wave_regression import WAVES, Waves
 from doworld.worlds.random import Form, RandomWorld
 
 
@@ -24,11 +25,14 @@ def model(world):
 
 def test_a_law_that_leaves_nothing_has_finite_doubt_without_size():
     rng = np.random.default_rng(0)
-    waves = doubt.Waves.of(rng.normal(size=(200, doubt.WAVES)))
-    location, log_scale = doubt._draws(waves, np.zeros(200), np.full(200, 1e-3), rng)
-    assert np.isfinite(location).all()
-    assert np.isfinite(log_scale).all()
-    assert np.abs(location).max() < 1e-3
+    x = rng.normal(size=(200, 2))
+    design = doubt._Design.of(Waves.of(np.ones(2, bool), rng), x, np.zeros(200), np.full(200, 1e-3))
+    place, scale = design.posteriors(np.zeros(200), np.full(200, 1e-3))
+    for weight, free in (place.draw(rng), scale.draw(rng)):
+        assert np.isfinite(weight).all()
+        assert np.isfinite(free).all()
+    weight, free = place.draw(rng)
+    assert max(np.abs(weight).max(), np.abs(free).max()) < 1e-3
 
 
 def test_every_member_stands_several_times_and_abducts_exactly(model):
@@ -63,8 +67,8 @@ def test_uneven_noise_is_found_where_a_family_has_none(world, model):
             grid = np.linspace(-1.5, 1.5, 31)
             x = np.zeros((31, len(at)))
             x[:, place[0]] = grid
-            wave = np.sqrt(2 / doubt.WAVES) * np.cos(x @ own.frequency[j] + own.phase[j])
-            drawn = (wave @ own.log_scale[:, :, j].reshape(-1, doubt.WAVES).T).mean(1)
+            wave = np.cos(x @ own.frequency[j] + own.phase[j])
+            drawn = (wave @ own.log_scale[:, :, j].reshape(-1, WAVES).T).mean(1)
             raw = grid / own.spread[0, j, place[0]] + own.shift[0, j, place[0]]
             raw = raw * model.scale[cause.source] + model.center[cause.source]
             truth = np.log(0.5 + np.abs(np.tanh(raw)))
@@ -89,3 +93,27 @@ def test_a_saved_model_keeps_its_doubt(model, tmp_path):
         assert one is not None
         assert other is not None
         np.testing.assert_allclose(one.location, other.location, atol=1e-5)
+
+
+def test_the_doubt_is_worked_out_when_it_is_first_asked_for(world):
+    light = dw.Settings(members=2, structures=0, neural=None, laws=False)
+    log = world.collect(20, 50, seed=0)
+    one, other = (dw.learn(log, graph=world.graph, settings=light) for _ in range(2))
+    assert "by_bank" not in vars(one.doubts)
+    asked = dw.Predict(given=log[0][:1], horizon=2)
+    dw.ask(one, asked)
+    assert "by_bank" not in vars(one.doubts)
+    for mine, theirs in zip(one.doubt, other.doubt, strict=True):
+        assert mine is not None
+        assert theirs is not None
+        np.testing.assert_array_equal(mine.location, theirs.location)
+    assert one.doubt is one.doubt
+
+
+def test_a_doubt_saved_before_it_had_lines_is_read_as_it_was(model):
+    arrays = {f"doubt0.{k}": np.asarray(v) for k, v in vars(model.doubt[0]).items()}
+    del arrays["doubt0.tilt"]
+    own = store._doubt(0, model.dynamics.banks[0], arrays)
+    assert own is not None
+    np.testing.assert_allclose(own.location, model.doubt[0].location * np.sqrt(2 / WAVES))
+    assert not own.tilt.any()

@@ -195,8 +195,8 @@ def _grounds(case: Case, found: Found) -> tuple[tuple[str, ...], tuple[str, ...]
         share = found.sample.dropped / max(found.sample.dropped + len(found.sample), 1)
         if share >= 0.001:
             warnings.append(
-                f"{share:.1%} of the rows lack the treatment or the outcome and are left out, as "
-                "if they lacked it by chance."
+                f"{share:.1%} of the rows lack the treatment, the outcome or what is held fixed "
+                "and are left out, as if they lacked it by chance."
             )
     acts = query.outcome in case.graph.descendants(query.treatment)
     if not acts and query.adjust is None:

@@ -4,10 +4,10 @@ import numpy as np
 
 from doworld._core.errors import QueryError
 from doworld.data import Policy, Role, Trajectories
+from doworld.discover.latent.suspicion import Suspicion
 from doworld.graph import CausalGraph, Reason
 from doworld.infer.offpolicy.evaluation import HIDDEN, TABLE, Chosen, Evaluation
 from doworld.infer.offpolicy.problem import problem_of, reward_of
-from doworld.infer.suspicion import Suspicion
 from doworld.infer.unanswerable import UnanswerableError
 from doworld.model.world import WorldModel
 from doworld.query import Answer, PolicyValue, Series, Status, Why
@@ -203,7 +203,7 @@ def _untested(found: Evaluation, chosen: Chosen) -> list[str]:
     out = []
     suspicion, schema = found.suspicion, found.log.schema
     told = schema.policy is not Policy.UNKNOWN or found.problem.behaviour.known
-    if not (suspicion.tested or told):
+    if not (suspicion.tested or suspicion.suspected or told):
         out.append(
             "Whether something hidden moved the actions was not tested, and the answer takes for "
             f"granted that nothing did. {suspicion.reason}"

@@ -12,15 +12,16 @@ class DoubtBank(InvertibleBank):
     """z' = m + e^γ(x)·(h − m) + δ(x), h the inner mechanism's value and m that without noise.
 
     δ and γ are draws from the posterior of what the inner family's residuals leave over: sums of
-    random waves √(2/w)·cos(ωᵀx + b) of the standardised parents x (Rahimi & Recht 2007). Each
-    member holds a draw of its own, so that an ensemble spans the functions that the log allows.
+    waves cos(ωᵀx + b) of the standardised parents x, and in δ a line cᵀx. Each member holds a draw
+    of its own, so that an ensemble spans the functions that the log allows.
 
     Attributes:
         targets, columns, mask, residual: the inner mechanisms', see ``AbstractBank``.
         inner: the mechanisms that were learned.
         shift, spread: x = (parents − shift)·spread.
         frequency, phase: of the waves.
-        location, log_scale: their weights in δ and γ.
+        tilt: c.
+        location, log_scale: the waves' weights in δ and γ.
     """
 
     targets: Int[Array, " n"]
@@ -32,6 +33,7 @@ class DoubtBank(InvertibleBank):
     spread: Float[Array, "n k"]
     frequency: Float[Array, "n k w"]
     phase: Float[Array, "n w"]
+    tilt: Float[Array, "n k"]
     location: Float[Array, "n w"]
     log_scale: Float[Array, "n w"]
 
@@ -42,10 +44,9 @@ class DoubtBank(InvertibleBank):
     def _doubt(self, inputs: Float[Array, "n k"]) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
         """(δ, γ)."""
         x = (inputs - self.shift) * self.spread * self.mask
-        size = self.frequency.shape[-1]
-        angle = jnp.einsum("nk,nkw->nw", x, self.frequency) + self.phase
-        wave = jnp.sqrt(2.0 / size) * jnp.cos(angle)
-        return jnp.sum(wave * self.location, -1), jnp.sum(wave * self.log_scale, -1)
+        wave = jnp.cos(jnp.einsum("nk,nkw->nw", x, self.frequency) + self.phase)
+        delta = jnp.sum(x * self.tilt, -1) + jnp.sum(wave * self.location, -1)
+        return delta, jnp.sum(wave * self.log_scale, -1)
 
     def sample(
         self, inputs: Float[Array, "n k"], previous: Float[Array, " n"], noise: Float[Array, "n w"]

@@ -3,6 +3,7 @@
 import hashlib
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -21,7 +22,7 @@ from doworld.model.categorical_fit import fit_categorical
 from doworld.model.choose import refuted
 from doworld.model.continuous import fit_continuous, rollouts
 from doworld.model.design import HELD, KEPT, Design, Parents, design, member_graphs, parents
-from doworld.model.doubt import fit_doubt
+from doworld.model.doubt import Sample, fit_doubt
 from doworld.model.dynamics import Dynamics
 from doworld.model.known_fit import fit_known
 from doworld.model.memory import choose_memory
@@ -30,7 +31,7 @@ from doworld.model.promote import promote
 from doworld.model.reference import reference
 from doworld.model.training import Budget, Checkpoint
 from doworld.model.wiring import Wiring
-from doworld.model.world import Fit, WorldModel
+from doworld.model.world import Doubts, Fit, WorldModel
 
 __all__ = ["Settings", "fit", "plan_of"]
 
@@ -164,7 +165,7 @@ def fit(
         members_of_structure=tuple(structural[m] for m in stay),
         rows=data.size,
         notes=tuple(dict.fromkeys((*log.notes, *graph.notes))),
-        doubt=fit_doubt(data, dynamics, seed=seed),
+        doubts=Doubts(partial(fit_doubt, Sample.of(data, seed=seed), dynamics, seed=seed)),
         log=log,
     )
 

@@ -20,7 +20,7 @@ from doworld.model.closed import wiring
 from doworld.model.design import KEPT, Parents
 from doworld.model.learn import Settings, fit, plan_of
 from doworld.model.wiring import Wiring
-from doworld.model.world import Fit, WorldModel
+from doworld.model.world import Doubts, Fit, WorldModel
 
 __all__ = ["fit_monolith"]
 
@@ -87,7 +87,7 @@ def fit_monolith(
     dynamics = Wiring(log, graph, data)((bank,))
     calibration = calibrate(log, dynamics, held_out(log, data, KEPT, seed=seed))
     # the doubt is of the frame's own mechanisms
-    return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits, doubt=())
+    return replace(frame, dynamics=dynamics, calibration=calibration, fits=fits, doubts=Doubts())
 
 
 def _half(units: np.ndarray, rng: np.random.Generator) -> np.ndarray:

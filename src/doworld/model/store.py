@@ -29,7 +29,7 @@ from doworld.mechanisms import (
 from doworld.mechanisms.terms import Operation
 from doworld.model.baseline import LinearBaseline
 from doworld.model.dynamics import Dynamics
-from doworld.model.world import Calibration, Doubt, Fit, Reference, WorldModel
+from doworld.model.world import Calibration, Doubt, Doubts, Fit, Reference, WorldModel
 
 __all__ = ["FORMAT", "load", "save"]
 
@@ -218,23 +218,30 @@ def _assemble(
         members_of_structure=tuple(head["members_of_structure"]),
         rows=head["rows"],
         notes=tuple(head["notes"]),
-        doubt=tuple(_doubt(i, bank, arrays) for i, bank in enumerate(banks)),
+        doubts=_doubts(tuple(_doubt(i, bank, arrays) for i, bank in enumerate(banks))),
     )
+
+
+def _doubts(known: tuple[Doubt | None, ...]) -> Doubts:
+    return Doubts(lambda: known)
 
 
 def _doubt(number: int, bank: AbstractBank, arrays: dict[str, np.ndarray]) -> Doubt | None:
     """The doubt of a bank; None where the file holds none."""
     own = {f.name: arrays.get(f"doubt{number}.{f.name}") for f in fields(Doubt)}
+    members, n, k = bank.columns.shape
+    if own["location"] is not None and own["tilt"] is None:  # written before doubts had lines
+        own = _with_line(own, n, k)
     if any(array is None for array in own.values()):
         return None
     doubt = Doubt(**own)  # type: ignore[arg-type]
-    members, n, k = bank.columns.shape
     waves, copies = doubt.phase.shape[-1], doubt.location.shape[1]
     wanted = {
         "shift": (members, n, k),
         "spread": (members, n, k),
         "frequency": (n, k, waves),
         "phase": (n, waves),
+        "tilt": (members, copies, n, k),
         "location": (members, copies, n, waves),
         "log_scale": (members, copies, n, waves),
     }
@@ -243,6 +250,13 @@ def _doubt(number: int, bank: AbstractBank, arrays: dict[str, np.ndarray]) -> Do
             f"doubt{number} does not fit its bank. The file was changed; save the model again."
         )
     return doubt
+
+
+def _with_line(own: dict[str, Any], n: int, k: int) -> dict[str, Any]:
+    """An older doubt, whose waves were √(2/waves)·cos, with a line that is level."""
+    height = np.sqrt(2 / own["location"].shape[-1])
+    scaled = {name: height * own[name] for name in ("location", "log_scale")}
+    return {**own, **scaled, "tilt": np.zeros((*own["location"].shape[:2], n, k))}
 
 
 def _check_shapes(name: str, kind: type[AbstractBank], leaves: dict[str, np.ndarray]) -> None:

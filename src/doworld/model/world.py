@@ -1,6 +1,8 @@
 """A learned world: schema, graph and mechanisms, with what is needed to say how far to trust it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +16,7 @@ from doworld.model.dynamics import Dynamics
 if TYPE_CHECKING:
     from doworld.model.laws import Law
 
-__all__ = ["Calibration", "Doubt", "Fit", "Reference", "WorldModel"]
+__all__ = ["Calibration", "Doubt", "Doubts", "Fit", "Reference", "WorldModel"]
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,32 @@ class Doubt:
     Attributes:
         shift, spread: of the parents, by member.
         frequency, phase: of the waves.
-        location, log_scale: their weights, by member and copy.
+        tilt: slopes of a line in the parents, by member and copy.
+        location, log_scale: the waves' weights, by member and copy.
     """
 
     shift: Float[np.ndarray, "members n k"]
     spread: Float[np.ndarray, "members n k"]
     frequency: Float[np.ndarray, "n k waves"]
     phase: Float[np.ndarray, "n waves"]
+    tilt: Float[np.ndarray, "members copies n k"]
     location: Float[np.ndarray, "members copies n waves"]
     log_scale: Float[np.ndarray, "members copies n waves"]
+
+
+@dataclass(frozen=True, eq=False)
+class Doubts:
+    """The doubt of every bank, worked out when it is first asked for and kept.
+
+    ``make()`` reads nothing but what it holds, so the answer is the same whenever it is asked for.
+    """
+
+    make: Callable[[], tuple[Doubt | None, ...]] = tuple
+
+    @cached_property
+    def by_bank(self) -> tuple[Doubt | None, ...]:
+        """None where a bank has no doubt."""
+        return self.make()
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +122,7 @@ class WorldModel:
         rows: transitions of the log that it was learned from, among them those held out to choose
             the families and those kept to calibrate the intervals.
         notes: what was decided from the data, in words.
-        doubt: by bank, what its residuals leave open; asked by questions about change.
+        doubts: by bank, what its residuals leave open; asked by questions about change.
         log: the rows that it was learned from, for effects; a saved model does not carry them.
     """
 
@@ -120,7 +139,7 @@ class WorldModel:
     members_of_structure: tuple[bool, ...] = ()
     rows: int = 0
     notes: tuple[str, ...] = field(default=())
-    doubt: tuple[Doubt | None, ...] = ()
+    doubts: Doubts = Doubts()
     log: Trajectories | None = None
 
     def scaled(
@@ -134,6 +153,11 @@ class WorldModel:
     ) -> Float[np.ndarray, "*b variables"]:
         """Scaled rows in the variables' own units, float64."""
         return np.asarray(rows, np.float64) * self.scale + self.center
+
+    @property
+    def doubt(self) -> tuple[Doubt | None, ...]:
+        """The doubt of every bank."""
+        return self.doubts.by_bank
 
     @property
     def laws(self) -> "tuple[Law, ...]":

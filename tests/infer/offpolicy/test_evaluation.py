@@ -74,7 +74,7 @@ def _lasting(episodes=3000, steps=5, hole=0.0):
 
 
 def test_what_lasts_unseen_keeps_a_table_out_of_an_answer_without_support():
-    answer = value_from_log(_lasting(hole=0.22), ALWAYS)
+    answer = value_from_log(_lasting(1200, hole=0.22), ALWAYS)
     by_name = {r.name: r for r in answer.details.readings}
     table, truth = by_name["by table (Markov)"], 0.5
     assert not table.holds
@@ -83,6 +83,15 @@ def test_what_lasts_unseen_keeps_a_table_out_of_an_answer_without_support():
     assert answer.details.headline == "sensitivity bound"
     assert answer["r"].lower[0] <= truth <= answer["r"].upper[0]
     assert any("lasts" in w for w in answer.why.warnings)
+
+
+def test_weights_need_no_state_that_tells_all():
+    answer = value_from_log(_lasting(6000, hole=0.22), ALWAYS)
+    assert answer.status is Status.BOUNDED
+    assert answer.details.headline == "weighted doubly robust"
+    assert answer["r"].lower[0] <= 0.5 <= answer["r"].upper[0]
+    assert answer["r"].upper[0] - answer["r"].lower[0] < 0.75
+    assert answer.details.unsupported == pytest.approx(0.22, abs=0.03)
 
 
 def test_a_strength_that_was_not_measured_is_not_said_to_be():
@@ -98,7 +107,7 @@ def test_a_strength_that_was_not_measured_is_not_said_to_be():
     assert "convention" in told(short)
 
 
-@pytest.mark.parametrize("kind", ["table", "sure"])
+@pytest.mark.parametrize("kind", ["table", "sure", "few"])
 def test_what_was_not_tested_is_said_in_why(kind):
     rng = np.random.default_rng(2)
     if kind == "table":

@@ -1,142 +1,85 @@
-"""What rows older than the present still say: of a policy that saw more, of effects that come late.
+"""Rows of a log with rows before and after them, and what the rows before still tell.
 
-A policy that saw only the logged row s_t, and a world whose next row follows from row and action,
+A test asks whether some columns U tell Y anything beyond X. What X says of both is taken off, by
+the means of every combination of levels where there are few of them, else by a regression with
+bends; what is left, r of Y and z of U, is uncorrelated where U tells nothing:
 
-    a_t ⫫ s_{<t}, a_{<t} | s_t,        s_{t+1} ⫫ s_{<t}, a_{<t} | s_t, a_t,
+    D_i = r_i z_i,     n D̄ᵀ V⁻¹ D̄ ~ Hotelling's T²,
 
-forget. Where something unrecorded lasts, moves the action and moves a state, both fail: older rows
-tell what the hidden cause is, to the action and to the state alike. So does a cause that was logged
-with error. A controller with a memory of its own beside a state with one looks the same; saying
-that the policy saw only logged values (``Policy.KNOWN``) rules the hidden cause out.
+the generalised covariance measure (Shah & Peters 2020), V the covariance of D_i. It asks no equal
+spread of r, which levels do not have.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.stats import f as f_law
 
-from doworld.data import Kind, Policy, Role, Trajectories
-from doworld.graph import Reason, Unidentified
+from doworld.data import Kind, Trajectories
 
-__all__ = ["late_effects", "policies_that_saw_more"]
+__all__ = ["Bends", "Rows", "Strata", "bends_of", "more", "surprise", "told_by"]
 
-SPANS, LATER = (1, 2), 5
-"""How many rows before the present are asked, each by itself, and rows beyond the longest lag."""
-CLOSED, MEMORY, MOVED = 0.01, 0.005, 0.1
-"""p-values below which an action follows the states, remembers, and a state remembers too."""
-LEAST_SHARE = 0.003
-"""Share of the unexplained variance below which what older rows add is left alone."""
-LATE_SHARE = 0.01
-MOST_ROWS, MOST_VARIABLES, MOST_PRODUCTS = 20_000, 30, 8
+MOST_ROWS, STRETCH = 20_000, 100
+"""Rows that are looked at, in stretches of so many where there are more."""
+
+MOST_VARIABLES, MOST_PRODUCTS = 30, 8
+ROWS_A_COLUMN = 20
 HINGES = (0.2, 0.4, 0.6, 0.8)
-
-
-def policies_that_saw_more(log: Trajectories, names: tuple[str, ...]) -> tuple[Unidentified, ...]:
-    """The actions of an unknown policy that something unrecorded seems to move with the states.
-
-    Asked by F-tests of what older rows add to a regression with bends on the present row; ``names``
-    are the variables that vary. A log with too few rows or too many variables is not asked.
-    """
-    rows = _Rows.of(log, names, max(SPANS))
-    states = [n for n in log.schema.of(Role.STATE) if n in names]
-    actions = [n for n in log.schema.of(Role.ACTION) if n in names]
-    if log.schema.policy is not Policy.UNKNOWN or rows is None or not states or not actions:
-        return ()
-    contexts = [n for n in log.schema.of(Role.CONTEXT) if n in names]
-    spans = [rows.block([*states, *actions], range(1, back + 1)) for back in SPANS]
-    acted = bent(rows.block([*states, *contexts, *actions], [0]))
-    moved = [_clearest(rows.after(n), acted, spans)[0] for n in states]
-    if min(moved) * len(states) > MOVED:
-        return ()
-    seen = bent(rows.block([*states, *contexts], [0]))
-    out = []
-    for name in actions:
-        own = rows.now(name)
-        others = rows.block(actions, range(1, max(SPANS) + 1))
-        closed, _ = _more(own, others, np.hstack([rows.block(states, [0]), spans[-1]]))
-        memory, share = _clearest(own, seen, spans)
-        if closed < CLOSED and memory < MEMORY / len(actions) and share > LEAST_SHARE:
-            out.append(_hidden(name, states))
-    return tuple(out)
-
-
-def _clearest(outcomes, known, spans) -> tuple[float, float]:
-    """``_more`` of the span of rows that adds most clearly, Bonferroni over spans."""
-    p, share = min(_more(outcomes, known, span) for span in spans)
-    return min(1.0, p * len(spans)), share
-
-
-def _hidden(action: str, states: list[str]) -> Unidentified:
-    return Unidentified(
-        action,
-        Reason.POLICY,
-        f"something unrecorded may move {action} and what it acts on: rows before the present one "
-        f"still tell {action}, and the states after it, what the present row does not. Log what "
-        f"{action} was chosen by, or rows in which it is random; if it was chosen by logged values "
-        "alone, read the log with policy='known'.",
-        tuple(states),
-    )
-
-
-def late_effects(
-    log: Trajectories, names: tuple[str, ...], max_lag: int
-) -> tuple[Unidentified, ...]:
-    """The actions and states that still act after ``max_lag`` rows, more than all shorter lags say.
-
-    Asked for where somebody else than the data chose ``max_lag``.
-    """
-    further = max_lag + LATER
-    rows = _Rows.of(log, names, further)
-    if rows is None:
-        return ()
-    effects = [n for n in log.schema.of(Role.STATE, Role.REWARD) if n in names]
-    known = rows.block(list(names), range(max_lag))
-    out = []
-    for name in (n for n in log.schema.of(Role.ACTION) if n in names):
-        more = rows.block([name], range(max_lag, further))
-        tests = {e: _more(rows.after(e), known, more) for e in effects}
-        late = [e for e, (p, s) in tests.items() if p < MEMORY / len(tests) and s > LATE_SHARE]
-        if late:
-            out.append(_late(name, late, max_lag))
-    return tuple(out)
-
-
-def _late(action: str, effects: list[str], max_lag: int) -> Unidentified:
-    span = "1 row" if max_lag == 1 else f"{max_lag} rows"
-    return Unidentified(
-        action,
-        Reason.LATE,
-        f"{action} acts on {', '.join(effects)} later than {span}, the longest lag that was "
-        "allowed. Raise max_lag, or leave it out so that the data decide.",
-        tuple(effects),
-    )
+FEW, MOST_SHARE = 12, 0.5
+"""Values up to which a column is one of levels, and combinations of levels a row, at most."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Rows:
-    """Rows t with ``back`` rows before and one after them in the same episode."""
+class Rows:
+    """Rows t with ``back`` rows before and one after them in the same episode.
+
+    Attributes:
+        at: the rows.
+        stretch: a number for rows of one episode that follow each other.
+    """
 
     log: Trajectories
     at: Int[np.ndarray, " rows"]
+    stretch: Int[np.ndarray, " rows"]
 
     @classmethod
-    def of(cls, log: Trajectories, names: tuple[str, ...], back: int) -> "_Rows | None":
+    def of(
+        cls,
+        log: Trajectories,
+        names: tuple[str, ...],
+        back: int,
+        after: tuple[str, ...],
+    ) -> "Rows | None":
+        """Rows in which ``names`` and, one row on, ``after`` were logged; None where too few."""
+        if len(names) > MOST_VARIABLES:
+            return None
         ends = zip(log.starts[:-1], log.starts[1:], strict=True)
         at = np.concatenate([np.arange(s + back, e - 1) for s, e in ends] or [np.zeros(0)])
         at = at.astype(np.int64)
         columns = [log.schema.position(n) for n in names]
-        window = at[:, None] - np.arange(back + 1)
-        whole = ~np.isnan(log.values[window][..., columns]).any((1, 2))
-        states = [log.schema.position(n) for n in log.schema.of(Role.STATE, Role.REWARD)]
-        whole &= ~np.isnan(log.values[at + 1][:, states]).any(1)
-        at = at[whole]
-        if len(at) > MOST_ROWS:
-            at = at[np.linspace(0, len(at) - 1, MOST_ROWS).astype(np.int64)]
-        wide = len(names) * (back + 2)
-        return cls(log, at) if len(names) <= MOST_VARIABLES and len(at) >= 20 * wide else None
+        later = [log.schema.position(n) for n in after]
+        known = np.asarray(~np.isnan(log.values[:, columns]).any(1))
+        window = known[at[:, None] - np.arange(back + 1)].all(1)
+        at = at[window & ~np.isnan(log.values[at + 1][:, later]).any(1)]
+        if len(at) < ROWS_A_COLUMN * len(names) * (back + 2):
+            return None
+        owner = log.episode_of_row[at]
+        stretch = np.cumsum((np.diff(at, prepend=-9) != 1) | (np.diff(owner, prepend=-1) != 0))
+        return cls(log, at, stretch)._fewer()
 
-    def block(self, names: list[str], lags) -> Float[np.ndarray, "rows columns"]:
+    def _fewer(self) -> "Rows":
+        count = len(self.at)
+        if count <= MOST_ROWS:
+            return self
+        block = np.arange(count) // STRETCH
+        kept = np.linspace(0, block[-1], MOST_ROWS // STRETCH).astype(np.int64)
+        mine = np.isin(block, kept)
+        return replace(
+            self, at=self.at[mine], stretch=(self.stretch * (block[-1] + 1) + block)[mine]
+        )
+
+    def block(self, names, lags) -> Float[np.ndarray, "rows columns"]:
         """Columns of ``names`` so many rows before, levels as indicators."""
         parts = [self._column(n, self.at - lag) for lag in lags for n in names]
         return np.hstack(parts) if parts else np.zeros((len(self.at), 0))
@@ -149,6 +92,32 @@ class _Rows:
         """The variable at row t + 1."""
         return self._column(name, self.at + 1)
 
+    def moved(self, name: str) -> Float[np.ndarray, "rows 1"]:
+        """How far the variable goes from row t to t + 1; of levels, whether it changes."""
+        at = self.log.schema.position(name)
+        gap = self.log.values[self.at + 1, at] - self.log.values[self.at, at]
+        levels = self.log.schema[name].kind in (Kind.CATEGORICAL, Kind.BINARY)
+        return ((gap != 0) if levels else np.abs(gap)).astype(float)[:, None]
+
+    def codes(self, names) -> Int[np.ndarray, " rows"] | None:
+        """A number for every combination of values at row t; None where there are too many."""
+        values = self.log.values[self.at][:, [self.log.schema.position(n) for n in names]]
+        if any(len(np.unique(column)) > FEW for column in values.T):
+            return None
+        distinct, code = np.unique(values, axis=0, return_inverse=True)
+        return code.reshape(-1) if len(distinct) <= MOST_SHARE * len(values) else None
+
+    def so_far(
+        self, values: Float[np.ndarray, "rows columns"]
+    ) -> Float[np.ndarray, "rows columns"]:
+        """The sum of ``values`` over the rows before t of its stretch, over their number + 3."""
+        first = np.flatnonzero(np.diff(self.stretch, prepend=self.stretch[0] - 1))
+        lengths = np.diff(np.append(first, len(self.at)))
+        before = np.cumsum(values, 0) - values
+        before -= np.repeat(before[first], lengths, 0)
+        elapsed = np.arange(len(self.at)) - np.repeat(first, lengths)
+        return before / (elapsed + 3.0)[:, None]
+
     def _column(self, name: str, at: np.ndarray) -> Float[np.ndarray, "rows columns"]:
         variable = self.log.schema[name]
         column = self.log.values[at, self.log.schema.position(name)]
@@ -157,8 +126,53 @@ class _Rows:
         return column[:, None]
 
 
-def bent(columns: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows features"]:
-    """The columns, hinges at their quantiles and, of a few, their products."""
+@dataclass(frozen=True, eq=False)
+class Bends:
+    """A regression on columns, hinges and products: an orthonormal basis of them."""
+
+    basis: Float[np.ndarray, "rows features"]
+
+    @property
+    def size(self) -> int:
+        """How many numbers it fits."""
+        return self.basis.shape[1]
+
+    def rest(self, values: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
+        """What it leaves of each column."""
+        return values - self.basis @ (self.basis.T @ values)
+
+
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """A mean for every combination of levels."""
+
+    code: Int[np.ndarray, " rows"]
+
+    @property
+    def size(self) -> int:
+        """How many numbers it fits."""
+        return int(self.code.max()) + 1
+
+    def rest(self, values: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows columns"]:
+        """What it leaves of each column."""
+        count = np.bincount(self.code)
+        totals = [np.bincount(self.code, column)[self.code] for column in values.T]
+        return values - np.stack(totals, 1) / count[self.code][:, None] if totals else values
+
+
+def told_by(rows: Rows, names) -> Bends | Strata:
+    """What the row itself says: by combination of levels where there are few, else with bends."""
+    code = rows.codes(names)
+    return bends_of(rows.block(names, [0])) if code is None else Strata(code)
+
+
+def bends_of(columns: Float[np.ndarray, "rows columns"], *, bent: bool = True) -> Bends:
+    """The regression on ``columns``, as they are or with hinges and, of a few, products."""
+    shown = _bent(columns) if bent else columns
+    return Bends(_orthonormal(np.hstack([np.ones((len(columns), 1)), shown])))
+
+
+def _bent(columns: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows features"]:
     parts = [columns]
     for column in columns.T:
         if len(np.unique(column[:200])) > len(HINGES):
@@ -170,30 +184,49 @@ def bent(columns: Float[np.ndarray, "rows columns"]) -> Float[np.ndarray, "rows 
     return np.hstack(parts)
 
 
-def _more(
-    outcomes: Float[np.ndarray, "rows outcomes"],
-    known: Float[np.ndarray, "rows known"],
-    more: Float[np.ndarray, "rows more"],
-) -> tuple[float, float]:
-    """(p, share of the unexplained variance) of what ``more`` adds, the clearest outcome's.
+def surprise(
+    values: Float[np.ndarray, "rows columns"], known: Bends | Strata
+) -> Float[np.ndarray, "rows columns"]:
+    """What ``known`` leaves of the values, each in units of its spread."""
+    left = known.rest(values)
+    return left / np.maximum(left.std(0), 1e-12) * (left.std(0) > 1e-6 * values.std(0))
 
-    F = (Δ/k)/(rest/(n − p)), Bonferroni over outcomes; p is 1 where nothing is left to explain.
+
+def more(
+    outcomes: Float[np.ndarray, "rows outcomes"],
+    known: Bends | Strata,
+    columns: Float[np.ndarray, "rows more"],
+) -> tuple[float, float] | None:
+    """(p, share of the unexplained variance) of what ``columns`` add to ``known``.
+
+    Of the clearest outcome, p by Bonferroni over outcomes. None where ``known`` leaves nothing of
+    the outcomes, or nothing of the columns.
     """
-    basis = _orthonormal(np.hstack([np.ones((len(known), 1)), known]))
-    left = outcomes - basis @ (basis.T @ outcomes)
-    own = more - basis @ (basis.T @ more)
-    extra = _orthonormal(own, more.std(0))
-    total, gained = (left**2).sum(0), ((extra.T @ left) ** 2).sum(0)
-    spread = outcomes.var(0) * len(outcomes)
-    free = len(known) - basis.shape[1] - extra.shape[1]
-    open_ = total > 1e-9 * np.maximum(spread, 1e-300)
+    left, own = known.rest(outcomes), known.rest(columns)
+    extra = _orthonormal(own, columns.std(0))
+    open_ = (left**2).sum(0) > 1e-9 * np.maximum(outcomes.var(0) * len(outcomes), 1e-300)
+    free = len(left) - known.size - extra.shape[1]
     if free < 1 or not extra.shape[1] or not open_.any():
-        return 1.0, 0.0
-    gained, total = gained[open_], total[open_]
-    rest = np.maximum(total - gained, 1e-300)
-    p = f_law.sf(gained / extra.shape[1] / (rest / free), extra.shape[1], free)
+        return None
+    left = left[:, open_]
+    share = ((extra.T @ left) ** 2).sum(0) / (left**2).sum(0)
+    p = np.array([_p_value(column[:, None] * extra, known.size) for column in left.T])
     best = int(np.argmin(p))
-    return float(min(1.0, p[best] * len(p))), float(gained[best] / total[best])
+    return float(min(1.0, p[best] * len(p))), float(share[best])
+
+
+def _p_value(scores: Float[np.ndarray, "rows k"], fitted: int) -> float:
+    """The chance of a mean as far from 0 if there is nothing; ``fitted`` numbers cost rows."""
+    count, k = scores.shape
+    rows = count - fitted
+    mean = scores.mean(0) * np.sqrt(count)
+    values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(scores.T)))
+    fine = values > 1e-9 * max(values[-1], 1e-300)
+    k = int(fine.sum())
+    if not k or rows <= k:
+        return 1.0
+    square = float(((vectors[:, fine].T @ mean) ** 2 / values[fine]).sum()) * rows / count
+    return float(f_law.sf(square * (rows - k) / (k * (rows - 1)), k, rows - k))
 
 
 def _orthonormal(columns: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:

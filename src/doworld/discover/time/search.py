@@ -7,7 +7,8 @@ import numpy as np
 from doworld.data import Policy, Role
 from doworld.discover.facts import Method
 from doworld.discover.latent.instruments import Instruments, Verdict
-from doworld.discover.latent.older_rows import late_effects, policies_that_saw_more
+from doworld.discover.latent.late import late_effects
+from doworld.discover.latent.suspicion import policies_that_saw_more
 from doworld.discover.numerics.multiplicity import benjamini_hochberg
 from doworld.discover.prepare import (
     check_required,

@@ -22,13 +22,12 @@ class Sample:
 
     Attributes:
         treatment, outcome: numbers, or level codes.
-        covariates: what is held fixed; categories as one column a level, gaps as the mean beside a
-            column that marks them.
+        covariates: what is held fixed; categories as one column a level.
         labels: what each covariate column is.
         node: which of the nodes held fixed each covariate column belongs to.
         unit: the episode, or block of rows, of each row: rows of one unit are not independent.
         at: the treatment's row in the log.
-        dropped: rows left out because treatment or outcome is missing.
+        dropped: rows left out because treatment, outcome or what is held fixed is missing.
     """
 
     treatment: Float[np.ndarray, " rows"]
@@ -79,11 +78,16 @@ def gather(
     adjust: Sequence[Node],
     needed: Sequence[Node] = (),
 ) -> Sample:
-    """The rows in which treatment, outcome and the ``needed`` nodes were logged."""
+    """The rows in which treatment, outcome, and the nodes held fixed or ``needed`` were logged.
+
+    Rows that lack what is held fixed cannot be compared at equal values of it. Without them the
+    effect is that among the others, as long as the outcome does not decide what is missing; with
+    them, at a mean or a mark of its own, what is missing would go on confounding.
+    """
     at = np.arange(log.rows)
     a, y = column(log, treatment, 0, at), column(log, outcome, -lag, at)
     whole = ~np.isnan(a) & ~np.isnan(y)
-    for name, back in needed:
+    for name, back in (*adjust, *needed):
         whole &= ~np.isnan(column(log, name, back, at))
     reach = max((back for _, back in adjust), default=0)
     steps = np.diff(log.starts)
@@ -106,7 +110,6 @@ def gather(
 
 def _coded(schema: Schema, name: str, back: int, values: np.ndarray) -> tuple[np.ndarray, list]:
     variable, word = schema[name], named([(name, back)])
-    gap = np.isnan(values)
     columns, labels = [], []
     if variable.kind is Kind.CATEGORICAL:
         for code in range(variable.levels):
@@ -114,15 +117,12 @@ def _coded(schema: Schema, name: str, back: int, values: np.ndarray) -> tuple[np
             if 0 < mark.mean() < 1:
                 columns.append(mark)
                 labels.append(f"{word}={variable.categories[code]}")
-        if len(columns) > 1 and not gap.any():  # the most frequent is the reference
+        if len(columns) > 1:  # the most frequent is the reference
             drop = int(np.argmax([c.mean() for c in columns]))
             del columns[drop], labels[drop]
     else:
-        columns.append(np.where(gap, np.nanmean(values) if (~gap).any() else 0.0, values))
+        columns.append(values)
         labels.append(word)
-        if gap.any() and not gap.all():
-            columns.append(gap.astype(float))
-            labels.append(f"{word} missing")
     if not columns:
         return np.zeros((len(values), 0)), []
     return np.column_stack(columns), labels

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from doworld.data import Trajectories
-from doworld.infer.offpolicy.leaving import leaving_by_table, leaving_by_weights
+from doworld.discover.latent.suspicion import Suspicion, suspicions
 from doworld.infer.offpolicy.problem import Problem
 from doworld.infer.offpolicy.sensitivity import (
     assumption_free,
@@ -18,9 +18,8 @@ from doworld.infer.offpolicy.sensitivity import (
     table_ends,
     weight_ends,
 )
-from doworld.infer.offpolicy.tables import Table, mean_of
+from doworld.infer.offpolicy.tables import Table, leaving_by_table, mean_of
 from doworld.infer.offpolicy.weighing import NAMES, Weighing, critic_of, weighing_of
-from doworld.infer.suspicion import Suspicion, remembers, suspected
 from doworld.query import PolicyValue, Status
 from doworld.query.policy_value_details import Reading
 
@@ -79,8 +78,8 @@ class Evaluation:
         draws = rng.multinomial(count, np.full(count, 1 / count), DRAWS)
         self.draws = np.concatenate([np.ones((1, count)), draws]).astype(float)
         self.weighing = weighing_of(self.problem, critic_of(self.problem))
-        self.suspicion = self.distrust or suspected(self.log)
-        self.memory = remembers(self.log)
+        policy, self.memory = suspicions(self.log)
+        self.suspicion = self.distrust or policy
         if self.query.strength == 1:
             told = "Nothing hidden is assumed to have moved the actions: strength = 1 was asked."
             self.suspicion = Suspicion(False, False, reason=told)
@@ -90,7 +89,7 @@ class Evaluation:
         # weights of few episodes say little of where the policy goes; a table needs none
         weighed = self.effective >= FEWEST or not self.tabled
         self.leaving = (
-            leaving_by_weights(self.problem, self.weighing)
+            1 - float(self.weighing.staying(self.draws[:1])[0, -1])
             if weighed
             else leaving_by_table(self.problem)
         )
@@ -136,7 +135,8 @@ class Evaluation:
             names = ["ips", "snips", "dr"]
         least, most = self.problem.returns
         for name in names:
-            low, high = self._opened(*self.interval(found[name]))
+            guess = self.weighing.guess if name in ("dr", "wdr") else None
+            low, high = self._opened(*self.interval(found[name]), guess)
             out.append(
                 Reading(
                     name=NAMES[name],
@@ -156,11 +156,12 @@ class Evaluation:
         )
         return [*out, free]
 
-    def _opened(self, low: float, high: float) -> tuple[float, float]:
-        """Ends with the episodes that leave what the log holds worth anything."""
+    def _opened(self, low: float, high: float, guess: float | None = None) -> tuple[float, float]:
+        """Ends with the episodes that leave what the log holds worth anything, not ``guess``."""
         least, most = self.problem.returns
-        room = self.leaving * (most - least)
-        return float(np.clip(low - room, least, most)), float(np.clip(high + room, least, most))
+        below, above = (most, least) if guess is None else np.clip([guess, guess], least, most)
+        low, high = low - self.leaving * (below - least), high + self.leaving * (most - above)
+        return float(np.clip(low, least, most)), float(np.clip(high, least, most))
 
     def _tables(self) -> list[Reading]:
         """Fitted Q-evaluation and the sensitivity bound."""
@@ -206,21 +207,22 @@ class Evaluation:
         bound = self._bound(by_name)
         if self.suspicion.suspected:
             return Chosen(bound, Status.BOUNDED, (self.suspicion.reason,))
-        enough, doubly = self.effective >= FEWEST, "dr" if self.problem.horizon == 1 else "wdr"
-        lasting = (self.memory.reason,) if self.memory.suspected else ()
         left = self._left()
         if self.hidden_asked:
             told = f"A hidden cause is allowed for, as asked: strength = {self.strength:g}."
             return Chosen(bound, Status.BOUNDED, (told, *left))
-        if enough and not left:
-            return Chosen(by_name[NAMES[doubly]], Status.IDENTIFIED)
-        few = () if enough else (self._few(),)
-        if self.tabled and not lasting:
-            status = Status.BOUNDED if left else Status.IDENTIFIED
-            return Chosen(by_name[TABLE], status, (*left, *few))
-        if enough and not lasting:
-            return Chosen(by_name[NAMES["dr"]], Status.BOUNDED, left)
-        return Chosen(bound, Status.BOUNDED, (*left, *few, *lasting))
+        status = Status.BOUNDED if left else Status.IDENTIFIED
+        if self.effective >= FEWEST:
+            # weights hold whatever lasts unseen, a table does not
+            return Chosen(by_name[self._doubly], status, left)
+        if self.tabled and not self.memory.suspected:
+            return Chosen(by_name[TABLE], status, (*left, self._few()))
+        lasting = (self.memory.reason,) if self.memory.suspected else ()
+        return Chosen(bound, Status.BOUNDED, (*left, self._few(), *lasting))
+
+    @property
+    def _doubly(self) -> str:
+        return NAMES["dr" if self.problem.horizon == 1 else "wdr"]
 
     def _left(self) -> tuple[str, ...]:
         if self.leaving <= WIDEST:
@@ -246,7 +248,7 @@ class Evaluation:
     def middle(self, readings: Sequence[Reading]) -> float:
         """The estimate to show inside a bound: weighed where enough is left, else by table."""
         by_name = {r.name: r for r in readings}
-        own = by_name[NAMES["dr" if self.problem.horizon == 1 else "wdr"]]
+        own = by_name[self._doubly]
         if self.effective < FEWEST:
             own = by_name.get(TABLE, own)
         bound = self._bound(by_name)

@@ -1,14 +1,14 @@
 """Fitted Q-evaluation on codes: what the policy is worth from every state, backwards in time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from doworld.infer.offpolicy.problem import Problem
 
-__all__ = ["Table", "mean_of", "pinched"]
+__all__ = ["Table", "leaving_by_table", "mean_of", "pinched"]
 
 Mean = Callable[[Float[np.ndarray, " n"]], Float[np.ndarray, " pairs"]]
 """From a value at every step to one for every pair of state and action."""
@@ -69,6 +69,17 @@ def mean_of(table: Table) -> Mean:
     pair, weight = table.pair, table.weight
     count = np.maximum(np.bincount(pair, weight, minlength=size), 1e-12)
     return lambda y: np.bincount(pair, weight * y, minlength=size) / count
+
+
+def leaving_by_table(problem: Problem) -> float:
+    """Share of the policy's episodes in which it ever takes an action never logged there.
+
+    Fitted Q-evaluation of a game without rewards in which leaving is worth 1: for policies that no
+    logged episode resembles. Holds where what comes next depends on the logged row alone.
+    """
+    game = replace(problem, reward=np.zeros(len(problem.steps)), discount=1.0)
+    table = Table(game, np.ones(len(problem.steps)))
+    return float(np.clip(table.value(mean_of(table), 1.0), 0.0, 1.0))
 
 
 def pinched(table: Table, group: Int[np.ndarray, " n"], strength: float, *, low: bool) -> Mean:

@@ -23,10 +23,16 @@ NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class Critic:
-    """Q and V at every step, from other episodes than its own."""
+    """Q and V at every step, from other episodes than its own.
+
+    Attributes:
+        guess: what V puts for actions that were never logged there; None where it is not one
+            number.
+    """
 
     q: Float[np.ndarray, " n"]
     v: Float[np.ndarray, " n"]
+    guess: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +45,8 @@ class Weighing:
         reward: γᵗ r_t.
         rest: γᵗ (r_t − Q_t(s_t, a_t)).
         value: γᵗ V_t(s_t).
+        missing: m_t, the target's chance of actions that were never logged at s_t.
+        guess: what V_t puts for them; None where it is not one number.
     """
 
     weight: Float[np.ndarray, "episodes horizon"]
@@ -46,6 +54,8 @@ class Weighing:
     reward: Float[np.ndarray, "episodes horizon"]
     rest: Float[np.ndarray, "episodes horizon"]
     value: Float[np.ndarray, "episodes horizon"]
+    missing: Float[np.ndarray, "episodes horizon"]
+    guess: float | None
 
     def estimates(
         self, draws: Float[np.ndarray, "draws episodes"]
@@ -55,7 +65,8 @@ class Weighing:
         With W the product over the whole episode and G its return: IPS mean(W G); SNIPS
         ΣWG/ΣW (Swaminathan & Joachims 2015); per-decision Σ_t mean(w_{0:t} γᵗ r_t) and its
         weighted form (Precup et al. 2000); doubly robust Σ_t mean(w_{0:t} γᵗ(r_t − Q_t) +
-        w_{0:t−1} γᵗ V_t) (Jiang & Li 2016) and its weighted form (Thomas & Brunskill 2016).
+        w_{0:t−1} γᵗ V_t) (Jiang & Li 2016) and its weighted form (Thomas & Brunskill 2016), whose
+        weights sum to the share of episodes that ``staying`` says are left, 1 with full support.
         """
         total = draws.sum(1)
         last, gained = self.weight[:, -1], self.reward.sum(1)
@@ -64,14 +75,30 @@ class Weighing:
         safe, safe_ahead = np.maximum(sums, 1e-12), np.maximum(ahead, 1e-12)
         by_step = draws @ (self.weight * self.reward)
         rest, value = draws @ (self.weight * self.rest), draws @ (self.before * self.value)
+        left = self.staying(draws)
+        left_ahead = np.concatenate([np.ones((len(left), 1)), left[:, :-1]], 1)
         return {
             "ips": draws @ (last * gained) / total,
             "snips": draws @ (last * gained) / safe[:, -1],
             "pdis": by_step.sum(1) / total,
             "wpdis": (by_step / safe).sum(1),
             "dr": (rest + value).sum(1) / total,
-            "wdr": (rest / safe + value / safe_ahead).sum(1),
+            "wdr": (left * rest / safe + left_ahead * value / safe_ahead).sum(1),
         }
+
+    def staying(
+        self, draws: Float[np.ndarray, "draws episodes"]
+    ) -> Float[np.ndarray, "draws horizon"]:
+        """Share of the policy's episodes that have only done what was logged there, up to a step.
+
+            h_t = Σ_i w_{0:t−1} m_t / Σ_i w_{0:t−1},     Π_{k≤t} (1 − h_k),
+
+        since weighed episodes are those of the policy that have not left yet. Holds whatever lasts
+        unseen, as long as the logged actions followed from the logged state.
+        """
+        ahead = np.maximum(draws @ self.before, 1e-12)
+        now = draws @ (self.before * self.missing) / ahead
+        return np.cumprod(1 - np.clip(now, 0.0, 1.0), 1)
 
     def effective(self) -> Float[np.ndarray, " horizon"]:
         """(Σw)²/Σw² at each step: as how many episodes the weighed ones count (Kish 1965)."""
@@ -87,15 +114,15 @@ def critic_of(problem: Problem) -> Critic:
         return Critic(q[place, np.arange(n)], v[place, np.arange(n)])
     q, v = np.zeros(n), np.zeros(n)
     chance = problem.target.chance
+    overall = float(np.bincount(problem.steps.episode, problem.reward).mean())
     for fold in np.unique(problem.steps.fold):
         mine = problem.steps.fold == fold
         table = Table(problem, (~mine).astype(float))
-        overall = float(np.bincount(problem.steps.episode, problem.reward).mean())
         stages = np.stack(table.values(mean_of(table), overall))
         at = place[mine], problem.state[mine]
         q[mine] = stages[(*at, problem.target.action[mine])]
         v[mine] = (stages[at] * chance[mine]).sum(1)
-    return Critic(q, v)
+    return Critic(q, v, overall)
 
 
 def weighing_of(problem: Problem, critic: Critic) -> Weighing:
@@ -110,4 +137,6 @@ def weighing_of(problem: Problem, critic: Critic) -> Weighing:
         reward=problem.grid(worth * problem.reward),
         rest=problem.grid(worth * (problem.reward - critic.q)),
         value=problem.grid(worth * critic.v),
+        missing=problem.grid(1 - problem.behaviour.possible),
+        guess=critic.guess,
     )
