@@ -9,7 +9,7 @@ import worlds_by_hand as by_hand
 from doworld._core.errors import QueryError
 from doworld.infer import counterfactual
 from doworld.infer.counterfactual.nested import nested
-from doworld.query import Answer, Counterfactual, Set, Shift
+from doworld.query import Answer, Case, Counterfactual, Feedback, Follow, Rules, Set, Shift
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +136,55 @@ def test_the_linear_short_cut_says_what_the_replay_says(table, monkeypatch):
     for name in quick.names:
         np.testing.assert_allclose(quick[name].estimate, slow[name].estimate, atol=1e-5)
         np.testing.assert_allclose(quick[name].support, slow[name].support, atol=1e-6)
+
+
+@pytest.mark.parametrize("at", [range(2, 8), None])
+def test_many_episodes_follow_a_policy_as_each_one_does(heater, log, at):
+    cool = Follow("Q", Feedback(weights={"T": -0.5}, bias=0.2), at=at)
+    worlds = {"none": [], "policy": [cool], "less": [cool, Shift("W", -0.1)]}
+    answer = counterfactual(heater, Counterfactual(episode=log, alternatives=worlds))
+    assert [a.bounded for a in answer.details.alternatives] == [False] * 3
+    np.testing.assert_allclose(answer.details["none"].paths[0].estimate, 0.0, atol=1e-6)
+    every = counterfactual(heater, Counterfactual(episode=log, interventions=cool))
+    np.testing.assert_allclose(
+        answer.details["policy"].paths[0].estimate, every["T"].estimate, atol=1e-6
+    )
+    for n, episode in enumerate(log):
+        alone = counterfactual(heater, Counterfactual(episode=episode, interventions=cool))
+        for name in ("T", "D"):
+            own = every.samples()[name][:, n, : len(episode)]
+            np.testing.assert_allclose(own, alone.samples()[name][:, 0], atol=2e-5)
+    assert Answer.from_json(every.to_json()) == every
+
+
+def test_units_of_a_table_follow_a_policy(table):
+    """X = 2 − Z whatever it was: Y = 3X + Z + ε moves by three times the change."""
+    rows = {"Z": [0.0, 1.0], "X": [0.1, 2.3], "Y": [0.5, 7.5], "S": [0.0, 0.0]}
+    follow = Follow("X", Feedback(weights={"Z": -1.0}, bias=2.0))
+    answer = counterfactual(table, Counterfactual(episode=rows, interventions=follow, target="Y"))
+    moved = [0.5 + 3 * (2.0 - 0.1), 7.5 + 3 * (1.0 - 2.3)]
+    np.testing.assert_allclose(answer.samples()["Y"][0, :, 0], moved, atol=1e-5)
+
+
+def test_a_policy_that_reads_open_levels_leaves_no_bound(machine):
+    rows = np.array([[0, 0.0, 0], [0, 0.1, 0], [1, 0.2, 0], [1, 1.0, 0], [1, 1.5, 0]], float)
+    log = by_hand.log_of(machine.schema, [rows, rows])
+    on = Rules(cases=[Case(when={"mode": "off"}, then=True)], otherwise=False)
+    for episode in (log, log[0]):
+        answer = counterfactual(
+            machine, Counterfactual(episode=episode, interventions=[Follow("switch", on)])
+        )
+        assert answer.status == "bounded"
+        assert answer["heat"].lower is None
+        assert any("No bound is known for" in w and "heat" in w for w in answer.why.warnings)
+
+
+def test_what_a_policy_draws_is_noise_of_its_own(machine):
+    rows = np.array([[0, 0.0, 0], [0, 0.1, 0], [1, 0.2, 0]], float)
+    log = by_hand.log_of(machine.schema, [rows] * 40)
+    coin = Follow("switch", Rules(otherwise={"0": 0.5, "1": 0.5}), at=1)
+    asked = Counterfactual(episode=log, interventions=coin, target="mode")
+    one, two = counterfactual(machine, asked), counterfactual(machine, asked, seed=0)
+    assert one == two
+    levels = one.samples()["mode"][:, :, 2]
+    assert len(np.unique(levels)) > 1

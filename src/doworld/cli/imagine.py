@@ -109,9 +109,4 @@ def _rules(question: "Question", turn, swap, cut, path: str | None) -> tuple:
         name, source = split_spec(text, question.schema.index)
         out.append(Cut(source=source, target=name))
     out += rules(path) if path else ()
-    if not out:
-        raise QueryError(
-            "no rule is changed: give --turn, --swap, --cut or --rules FILE. "
-            "Under the rules of the log, ask `doworld do`."
-        )
     return tuple(out)

@@ -18,6 +18,8 @@ from doworld.query.words import phrase
 
 __all__ = ["imagine"]
 
+NOTHING = "No rule is changed: this is the world of the log."
+
 
 def imagine(model: WorldModel, query: Imagine, *, seed: int = 0) -> Answer:
     """Rows 1…horizon under other rules, beside the same rows under the rules of the log.
@@ -52,7 +54,7 @@ def imagine(model: WorldModel, query: Imagine, *, seed: int = 0) -> Answer:
     why = new.why.model_copy(
         update={
             "summary": _summary(query),
-            "warnings": (*world.idle, *new.why.warnings),
+            "warnings": (*(world.idle if query.rules else (NOTHING,)), *new.why.warnings),
             "adjustment": " ".join(
                 w for w in (new.why.adjustment, "Both worlds share their noise.") if w
             ),

@@ -100,5 +100,18 @@ class ImagineDetails(AbstractDetails):
                     hovertemplate="%{y:.4g}<extra>rules of the log</extra>",
                     **common,
                 )
+                _widen(fig, "yaxis" if n == 0 else f"yaxis{2 * n + 1}", old.estimate)
                 first = False
         return fig
+
+
+def _widen(fig: "Figure", key: str, values: tuple[float, ...]) -> None:
+    """Makes room in a panel that is cut to the new world's estimates for the old world's too."""
+    shown = fig.layout[key].range
+    if shown is None or not values:
+        return
+    low, high = min(shown[0], *values), max(shown[1], *values)
+    room = 0.04 * (high - low)
+    if (low, high) != tuple(shown):
+        ends = [low - room if low < shown[0] else low, high + room if high > shown[1] else high]
+        fig.update_layout({key: {"range": ends}})

@@ -1,9 +1,10 @@
 """Rule changes as plain data: what makes an imagined world another one."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from doworld._core.errors import QueryError
 from doworld.query.intervention import Follow, _several
 from doworld.query.plain import Plain
 from doworld.query.policy import Feedback, Rules, Strategy, policy_words
@@ -11,10 +12,26 @@ from doworld.query.policy import Feedback, Rules, Strategy, policy_words
 __all__ = ["Alter", "Cut", "Link", "Replace", "Rule", "RuleChanges", "Swap", "Turn", "rule_words"]
 
 
-class Turn(Plain):
+class _Change(Plain):
+    """Fields may be given in their order, without their names."""
+
+    def __init__(self, *values: Any, **fields: Any) -> None:
+        names = [f for f in type(self).model_fields if f != "kind"]
+        if len(values) > len(names):
+            raise QueryError(
+                f"{type(self).__name__} takes {', '.join(names)}, and {len(values)} values are "
+                "given. Drop what is too many."
+            )
+        given = dict(zip(names, values, strict=False))
+        if twice := sorted(given.keys() & fields.keys()):
+            raise QueryError(f"{type(self).__name__} has {twice[0]!r} twice. Give it once.")
+        super().__init__(**given, **fields)
+
+
+class Turn(_Change):
     """A constant of a law times ``factor``, or set to ``value``: gravity × 0.17.
 
-    >>> Turn(constant="theta_dot.c1", factor=0.17).value is None
+    >>> Turn("theta_dot.c1", 0.17) == Turn(constant="theta_dot.c1", factor=0.17)
     True
     """
 
@@ -24,7 +41,7 @@ class Turn(Plain):
     value: float | None = None
 
 
-class Alter(Plain):
+class Alter(_Change):
     """z' = factor·f(parents, noise·u) + shift: a mechanism's output and noise scaled or moved."""
 
     kind: Literal["alter"] = "alter"
@@ -34,7 +51,7 @@ class Alter(Plain):
     noise: float = Field(default=1.0, ge=0)
 
 
-class Replace(Plain):
+class Replace(_Change):
     """The mechanism of ``variable`` gives way to a constant, a feedback or rules.
 
     They read the row that they make, and of the variable itself the row before.
@@ -45,7 +62,7 @@ class Replace(Plain):
     by: float | str | bool | Strategy
 
 
-class Cut(Plain):
+class Cut(_Change):
     """No edge from ``source`` to ``target``, in whose mechanism it stands at ``hold``.
 
     Without ``hold`` that is the typical value of the log. ``lag`` None cuts the edge at every lag.
@@ -58,7 +75,7 @@ class Cut(Plain):
     hold: float | str | bool | None = None
 
 
-class Link(Plain):
+class Link(_Change):
     """A new edge: ``coefficient``·source(t − lag) is added to the target, in their own units."""
 
     kind: Literal["link"] = "link"
@@ -68,7 +85,7 @@ class Link(Plain):
     lag: int = Field(default=1, ge=0)
 
 
-class Swap(Plain):
+class Swap(_Change):
     """A context has another value than it was given, throughout."""
 
     kind: Literal["swap"] = "swap"

@@ -3,7 +3,9 @@
 After the setting of Oberst & Sontag (2019), "Counterfactual off-policy evaluation with Gumbel-max
 structural causal models": vital signs in a few levels, three treatments on or off. The mechanisms
 here are our own: a vital's next level is drawn from softmax(b + Σ W[parents]), so that every
-coupling below has the very same observational and interventional distributions.
+coupling below has the very same observational and interventional distributions. It is for
+counterfactuals: its noise is recorded. For the value of policies there is the published simulator,
+``sepsis_simulator``, of which chances are known but no noise.
 """
 
 from typing import Literal

@@ -38,8 +38,10 @@ def ambiguous(
     out = np.zeros_like(reached)
     if not reached[:, level].any():
         return out
+    # a policy adds a link within the row from what it reads, and one to what hears it
+    sweeps = setup.model.dynamics.levels + 2 * len(setup.done.policies)
     for t in range(len(out)):
-        for _ in range(setup.model.dynamics.levels):
+        for _ in range(sweeps):
             for k in range(min(acts.shape[2], t + 1)):
                 from_open = out[t - k] @ acts[..., k]
                 from_changed = (changed[t - k] @ acts[..., k]) & level

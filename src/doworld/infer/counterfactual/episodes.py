@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
@@ -11,9 +12,12 @@ from jaxtyping import Array, Bool, Float
 from doworld._core.errors import QueryError
 from doworld.data import Episode, Trajectories
 from doworld.infer.counterfactual.censored import at_bound
+from doworld.infer.counterfactual.replay import alike
+from doworld.infer.engine import LUCK
 from doworld.infer.history import fill, table
 from doworld.infer.reach import Reach
-from doworld.model.dynamics import World
+from doworld.infer.setup import Setup
+from doworld.model.dynamics import Followed, World
 from doworld.model.simulate import bucket
 from doworld.model.world import WorldModel
 from doworld.query import Population, Rows
@@ -101,11 +105,50 @@ class Episodes:
             if window.shape[2]:
                 window[w, :, 0] = done.gain[0] * self.values[:, 0] + done.offset[0]
         shape = exogenous.shape
+        followed = self._followed(every)
         return _single(model.scaled(self.before)), World(
             window=_single(model.scaled(window)),
             exogenous=_single(exogenous),
             gain=_single(np.broadcast_to(gain[:, None], shape)),
             offset=_single(np.broadcast_to(offset[:, None], shape)),
+            followed=followed,
+        )
+
+    def _followed(self, every: Sequence[Done]) -> Followed | None:
+        """The policies of every world, with axes (worlds, units); None where none has any."""
+        if not any(done.policies for done in every):
+            return None
+        worlds = alike([self.setup(done).world() for done in every])
+        leaves = [world.followed for world in worlds]
+        one = jax.tree.map(lambda *own: jnp.stack(own)[:, None], *leaves)
+        many = jax.tree.map(
+            lambda leaf: jnp.broadcast_to(leaf, (len(every), self.units, *leaf.shape[2:])), one
+        )
+        before = _single(self.model.scaled(self.values[:, 0]))
+        return replace(many, before=jnp.broadcast_to(before, (len(every), *before.shape)))
+
+    def luck(self, policies: int, seed: int) -> Float[np.ndarray, "units rows p"]:
+        """What policies draw by, in every world the same."""
+        shape = (self.units, self.size + 1)
+        every = [np.random.default_rng([seed, LUCK, p]) for p in range(policies)]
+        return np.stack([r.random(shape, np.float32) for r in every], -1)
+
+    def setup(self, done: Done) -> Setup:
+        """A world as a question of the first episode; its mechanisms begin at ``first``."""
+        size = len(self.model.schema)
+        return Setup(
+            model=self.model,
+            reach=self.reach.following(done),
+            targets=self.targets,
+            first=self.first,
+            last=self.count - 1,
+            logged=self.logged[0],
+            window=self.before[0],
+            before=self.values[0, 0],
+            exogenous=self.values[0, self.first :],
+            done=done,
+            evidence=np.zeros(size, bool),
+            trust=np.ones(size),
         )
 
     def part(self, units: np.ndarray, targets: Sequence[int]) -> "Episodes":
@@ -120,7 +163,10 @@ class Episodes:
         )
 
     def moved(
-        self, done: Done, out: Float[np.ndarray, "members units two steps variables"]
+        self,
+        done: Done,
+        out: Float[np.ndarray, "members units two steps variables"],
+        luck: Float[np.ndarray, "units drawn p"] | None = None,
     ) -> Float[np.ndarray, "members units rows targets"]:
         """The targets in the altered world: fact + (altered − factual replay), in own units."""
         model, first, targets = self.model, self.first, list(self.targets)
@@ -132,12 +178,24 @@ class Episodes:
         values = fact + (altered - factual).astype(np.float64) * scale
         values = np.where(discrete, altered * scale + center, values)
         if first:
-            head = done.gain[0] * self.values[:, :1] + done.offset[0]
+            head = self._begun(done, luck)
             head = np.broadcast_to(head[..., targets], (len(values), *head[..., targets].shape))
             values = np.concatenate([head, values], 2)
-        cut, offset = done.cut[:, targets], done.offset[:, targets]
-        values = np.where(cut, offset, values)
+        held, offset = done.held[:, targets], done.offset[:, targets]
+        values = np.where(held, offset, values)
         return np.where(self.inside[..., None], values, np.nan)
+
+    def _begun(
+        self, done: Done, luck: Float[np.ndarray, "units drawn p"] | None
+    ) -> Float[np.ndarray, "units one variables"]:
+        """Row 0 after what is done to it."""
+        first = self.values[:, :1]
+        if not done.policies:
+            return done.gain[0] * first + done.offset[0]
+        count = len(done.policies)
+        drawn = np.full((self.units, 1, count), 0.5) if luck is None else luck[:, :1, :count]
+        pairs = zip(first, drawn, strict=True)
+        return np.stack([done.apply(row, luck=own) for row, own in pairs])
 
 
 def _single(array: np.ndarray) -> Array:

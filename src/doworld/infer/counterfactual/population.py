@@ -6,7 +6,6 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from doworld._core.errors import QueryError
 from doworld.data import Kind, Role
 from doworld.infer.compose import why_of
 from doworld.infer.counterfactual.additive import Linear, linear_of
@@ -17,6 +16,7 @@ from doworld.infer.counterfactual.population_bounds import opened, widened
 from doworld.infer.counterfactual.replay import replay
 from doworld.infer.counterfactual.standing import Standing, standing
 from doworld.infer.engine import key_of
+from doworld.infer.interventions import check_order
 from doworld.infer.reach import Reach
 from doworld.infer.uncertainty import split
 from doworld.model.simulate import bucket
@@ -50,11 +50,8 @@ def population(
     episodes = episodes_of(model, query.episode, targets, reach)
     check_logged(model.schema, targets, episodes.logged)
     every = [arrays(model.schema, done, episodes.count) for done in query.worlds.values()]
-    if any(done.policies for done in every):
-        raise QueryError(
-            "a policy cannot be followed in many episodes at once yet. Ask about one of them, "
-            "log[3], at a time."
-        )
+    for done in every:
+        check_order(model.schema, done, reach)
     if (refused := refused_of(model, query, targets)) is not None:
         return refused
     moved, whole = _worlds(episodes, every, seed)
@@ -64,6 +61,7 @@ def population(
     relevant = reach.ancestors(list(targets))
     drawn = not set(stochastic(model)).isdisjoint(relevant)
     drawn = drawn or bool(episodes.censored[..., relevant].any())
+    drawn = drawn or any(done.chance for done in every)
     found_open = opened(
         episodes,
         list(query.worlds.values()),
@@ -130,8 +128,8 @@ def altered(
     if (linear := linear_for(episodes, every)) is not None:
         values = episodes.values[:, 0]
         return [_laid(episodes, linear.replay(d, episodes.targets, values)) for d in every]
-    out = _replayed(episodes, every, seed)
-    return [episodes.moved(done, out[:, :, [0, n]]) for n, done in enumerate(every, 1)]
+    out, luck = _replayed(episodes, every, seed)
+    return [episodes.moved(done, out[:, :, [0, n]], luck) for n, done in enumerate(every, 1)]
 
 
 def _worlds(
@@ -153,18 +151,21 @@ def _worlds(
                 rows[:, 0, column] = values[turn, units]
             whole.append(rows)
         return moved, whole
-    out = _replayed(episodes, every, seed)
+    out, luck = _replayed(episodes, every, seed)
     columns = episodes.part(units, range(len(model.schema)))
-    moved = [episodes.moved(done, out[:, :, [0, n]]) for n, done in enumerate(every, 1)]
+    moved = [episodes.moved(done, out[:, :, [0, n]], luck) for n, done in enumerate(every, 1)]
     own = out[turn, units][None]
-    whole = [columns.moved(done, own[:, :, [0, n]])[0] for n, done in enumerate(every, 1)]
+    whole = [columns.moved(done, own[:, :, [0, n]], luck)[0] for n, done in enumerate(every, 1)]
     return moved, whole
 
 
 def _replayed(
     episodes: Episodes, every: Sequence[Done], seed: int
-) -> Float[np.ndarray, "members units worlds steps variables"]:
-    """The factual and the altered replays, in scaled units."""
+) -> tuple[
+    Float[np.ndarray, "members units worlds steps variables"],
+    Float[np.ndarray, "units rows p"] | None,
+]:
+    """The factual and the altered replays, in scaled units, and what their policies drew by."""
     model = episodes.model
     nothing = arrays(model.schema, (), episodes.count)
     key = jax.random.fold_in(key_of(seed), 2)
@@ -172,7 +173,9 @@ def _replayed(
     window, worlds = episodes.worlds([nothing, *every, *filled])
     shape = (model.dynamics.members, *episodes.rows.shape)
     rows = np.broadcast_to(episodes.rows, shape)
-    return replay(model.dynamics, window, rows, worlds, key=key)
+    followed = worlds.followed
+    luck = None if followed is None else episodes.luck(followed.on.shape[-1], seed)
+    return replay(model.dynamics, window, rows, worlds, luck=luck, key=key), luck
 
 
 def linear_for(episodes: Episodes, every: Sequence[Done]) -> Linear | None:
@@ -257,11 +260,11 @@ def _notes(episodes: Episodes) -> list[str]:
 def _ended(episodes: Episodes, query: Counterfactual) -> list[str]:
     """Interventions that come after the end of some episodes."""
     out = []
-    for each in dict.fromkeys(d for done in query.worlds.values() for d in done):
+    for each in (d for done in query.worlds.values() for d in done):
         late = int((episodes.lengths <= max(each.at or (0,))).sum())
         if late:
             out.append(f"{phrase(each)} comes after the end of {late:,} of {episodes.units:,}.")
-    return out
+    return list(dict.fromkeys(out))
 
 
 def _series(

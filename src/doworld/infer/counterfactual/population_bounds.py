@@ -11,13 +11,14 @@ from jaxtyping import Bool, Float
 from doworld.data import Kind
 from doworld.infer.counterfactual.bounds import NO_ENDS, ambiguous, assumed, ends_of
 from doworld.infer.counterfactual.episodes import Episodes
-from doworld.infer.counterfactual.fact import Fact, Otherwise
+from doworld.infer.counterfactual.fact import Fact, Otherwise, luck_of
 from doworld.infer.counterfactual.replay import complete, replay, stacked
 from doworld.infer.engine import key_of
 from doworld.infer.history import fill
 from doworld.infer.no_assumption import widest
 from doworld.model.world import WorldModel
 from doworld.query import Intervention, Series
+from doworld.query.done import arrays
 
 __all__ = ["Opened", "opened", "widened"]
 
@@ -86,10 +87,13 @@ def opened(
     means of their bounds. Where ``wild``, no learned law vouches for an episode.
     """
     model, targets = episodes.model, list(episodes.targets)
-    above = episodes.reach.ancestors(targets)
+    reach = episodes.reach
+    for done in worlds:
+        reach = reach.following(arrays(model.schema, done, episodes.count))
+    above = reach.ancestors(targets)
     between = [i for i in levels if i in above]
     touched = sorted({model.schema.position(d.variable) for done in worlds for d in done})
-    if not np.isfinite(episodes.reach.delay[np.ix_(touched, between)]).any():
+    if not np.isfinite(reach.delay[np.ix_(touched, between)]).any():
         nothing: list[_One | None] = [None] * episodes.units
         return [
             _joined(episodes, nothing, values, own) for values, own in zip(moved, wild, strict=True)
@@ -141,7 +145,8 @@ class _Units:
             model.dynamics, fact.window, fact.rows, fact.missing, samples=DRAWS, key=first
         )
         every = stacked([fact.world, *(w.world for w in worlds)])
-        out = replay(model.dynamics, fact.window, rows, every, key=second)
+        luck = luck_of(fact, every, DRAWS)
+        out = replay(model.dynamics, fact.window, rows, every, luck=luck, key=second)
         return [
             self._world(world, rows, out[:, :, [0, n]], third, counted)
             for n, world in enumerate(worlds, 1)
@@ -154,7 +159,7 @@ class _Units:
         if not where[:, list(world.setup.targets)].any():
             return None
         low, high = np.full(where.shape, -np.inf), np.full(where.shape, np.inf)
-        if not counted:
+        if not counted or (where & world.setup.done.followed).any():
             return _One(where, low, high, None, False, counted)
         values = world.values(rows, out[:, :, 1], out[:, :, 0])
         found, ends = ends_of(world, rows, out, values, where, key)

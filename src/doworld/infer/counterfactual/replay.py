@@ -13,7 +13,7 @@ from doworld.mechanisms import StochasticBank
 from doworld.model.dynamics import Dynamics, Followed, Noise, World, abduct, rollout
 from doworld.model.simulate import bucket, simulate
 
-__all__ = ["complete", "replay", "stacked"]
+__all__ = ["alike", "complete", "replay", "stacked"]
 
 
 @partial(jax.jit, static_argnames="shared")
@@ -77,13 +77,13 @@ def _mixed(banks, recovered: Noise, fresh: Noise, anew: Bool[Array, "steps varia
 def stacked(worlds: list[World], axis: int = 0) -> World:
     """Worlds of one shape as one with an axis of them, filled up to 2, 4, 8 … with the first."""
     size = bucket(len(worlds), 2)
-    worlds = _alike(worlds)
+    worlds = alike(worlds)
     return jax.tree.map(
         lambda *leaves: jnp.stack([*leaves, *leaves[:1] * (size - len(worlds))], axis), *worlds
     )
 
 
-def _alike(worlds: list[World]) -> list[World]:
+def alike(worlds: list[World]) -> list[World]:
     """The worlds with policies of one shape each, off where a world has none."""
     every = [w.followed for w in worlds if w.followed is not None]
     if not every:

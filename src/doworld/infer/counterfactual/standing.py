@@ -90,7 +90,7 @@ def standing(
     weight = episodes.inside / episodes.inside.sum(0)
     paths = rows[chosen]
     return Standing(
-        setup=_setup(episodes, done, reach, np.median(paths[:, 0], 0)),
+        setup=_setup(episodes, done, np.median(paths[:, 0], 0)),
         support=np.einsum("urt,ur->rt", total[..., targets], weight),
         found=found,
         draws=Draws(values=paths[None][..., targets], paths=paths),
@@ -172,23 +172,11 @@ def _certain(episodes: Episodes) -> Bool[np.ndarray, "units rows variables"]:
     return ~touched
 
 
-def _setup(
-    episodes: Episodes, done: Done, reach: Reach, begin: Float[np.ndarray, " variables"]
-) -> Setup:
+def _setup(episodes: Episodes, done: Done, begin: Float[np.ndarray, " variables"]) -> Setup:
     """The world as a question of one episode that begins with ``begin``."""
-    model, size = episodes.model, len(episodes.model.schema)
-    first = Setup(
-        model=model,
-        reach=reach,
-        targets=episodes.targets,
+    return replace(
+        episodes.setup(done),
         first=0,
-        last=episodes.count - 1,
-        logged=episodes.logged[0],
-        window=episodes.before[0],
-        before=episodes.values[0, 0],
         exogenous=episodes.values[0],
-        done=done,
-        evidence=np.zeros(size, bool),
-        trust=np.ones(size),
+        window=np.repeat(begin[None], episodes.model.dynamics.max_lag, 0),
     )
-    return replace(first, window=np.repeat(begin[None], model.dynamics.max_lag, 0))

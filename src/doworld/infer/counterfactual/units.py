@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from doworld._core.errors import QueryError
 from doworld.data import Episode, Trajectories
 from doworld.infer.counterfactual.belongs import check_schema
 from doworld.infer.counterfactual.episodes import episodes_of
@@ -42,10 +41,5 @@ def units(
     check_schema(model.schema, episodes)
     given = episodes_of(model, episodes if known else past(episodes), targets, reach)
     done = arrays(model.schema, interventions, given.count)
-    if done.policies:
-        raise QueryError(
-            "a policy cannot be followed in many episodes at once yet. Ask about one of them, "
-            "log[3], at a time."
-        )
     values = altered(given, [done], seed)[0]
     return {model.schema.names[t]: values[..., n] for n, t in enumerate(targets)}
