@@ -8,6 +8,7 @@ import numpy as np
 
 import doworld as dw
 from _table import Row, interval
+from _workers import each
 from doworld.data.gymnasium import collect
 from doworld.infer.counterfactual.fact import fact_of
 from doworld.infer.counterfactual.replay import replay, stacked
@@ -96,28 +97,35 @@ def nothing(model, asked, states, spread) -> tuple[float, float]:
     return float(np.max(said)), float(np.max(replayed))
 
 
+def simulator(name: str, seed: int) -> dict:
+    """Errors by variable of one log's model, its rivals, and what the factual action changes."""
+    log = collect(name, steps=TRANSITIONS[name], seed=seed)
+    states = log.schema.of("state")
+    spread = np.array([np.nanstd(log.column(n)) for n in states])
+    model, monolith = dw.learn(log, seed=seed), fit_monolith(log, seed=seed)
+    fresh = collect(name, steps=6000, seed=seed + 500)
+    asked = cases(name, fresh, np.random.default_rng(seed))
+    facts = [
+        np.stack([part.column(n) for n in states], 1)[AT + 1 :] - truth for part, _, truth in asked
+    ]
+    return {
+        "ours": error(model, asked, states, spread, seed),
+        "monolith": error(monolith, asked, states, spread, seed),
+        "unchanged": np.sqrt(np.mean(np.square(facts), (0, 1))) / spread,
+        "nothing": nothing(model, asked[:6], states, spread),
+        "episodes": len(asked),
+    }
+
+
 def simulators(options: argparse.Namespace) -> list[Row]:
     """CartPole and Pendulum."""
+    seeds = range(1 if options.quick else options.seeds)
+    asked = [(name, seed) for name in TRANSITIONS for seed in seeds]
+    every = each(simulator, asked, options.workers)
     out = []
-    null: dict[str, list[tuple[float, float]]] = {}
     for name, steps in TRANSITIONS.items():
-        ours, theirs, unchanged = [], [], []
-        for seed in range(1 if options.quick else options.seeds):
-            log = collect(name, steps=steps, seed=seed)
-            states = log.schema.of("state")
-            spread = np.array([np.nanstd(log.column(n)) for n in states])
-            model, monolith = dw.learn(log, seed=seed), fit_monolith(log, seed=seed)
-            fresh = collect(name, steps=6000, seed=seed + 500)
-            asked = cases(name, fresh, np.random.default_rng(seed))
-            ours.append(error(model, asked, states, spread, seed))
-            theirs.append(error(monolith, asked, states, spread, seed))
-            facts = [
-                np.stack([part.column(n) for n in states], 1)[AT + 1 :] - truth
-                for part, _, truth in asked
-            ]
-            unchanged.append(np.sqrt(np.mean(np.square(facts), (0, 1))) / spread)
-            null.setdefault(name, []).append(nothing(model, asked[:6], states, spread))
-        worst = np.max(ours, 1)
+        found = [f for (own, _), f in zip(asked, every, strict=True) if own == name]
+        worst = np.array([f["ours"].max() for f in found])
         mean, half = interval(worst)
         out.append(
             Row(
@@ -127,15 +135,14 @@ def simulators(options: argparse.Namespace) -> list[Row]:
                 f"{100 * worst.max():.2g} %",
                 bool(worst.max() <= ASKED),
                 {
-                    "monolith": f"{100 * np.mean(np.max(theirs, 1)):.2g} %",
-                    "no change": f"{100 * np.mean(np.max(unchanged, 1)):.2g} %",
+                    "monolith": f"{100 * np.mean([f['monolith'].max() for f in found]):.2g} %",
+                    "no change": f"{100 * np.mean([f['unchanged'].max() for f in found]):.2g} %",
                 },
-                len(ours),
-                f"{len(asked)} episodes a seed",
+                len(found),
+                f"{found[-1]['episodes']} episodes a seed",
             )
         )
-    flat = [pair for pairs in null.values() for pair in pairs]
-    said, replayed = (max(p[k] for p in flat) for k in (0, 1))
+    said, replayed = (max(f["nothing"][k] for f in every) for k in (0, 1))
     out.append(
         Row(
             "null counterfactual: the factual action",
@@ -143,7 +150,7 @@ def simulators(options: argparse.Namespace) -> list[Row]:
             f"answer {said:.1g} sd; the replay itself {replayed:.1g} sd",
             said <= 1e-5 and replayed <= 1e-5,
             {},
-            len(flat),
+            len(every),
             "the answer adds (altered − factual replay) to the fact; the replay alone is float32",
         )
     )

@@ -12,6 +12,7 @@ import numpy as np
 
 import doworld as dw
 from _table import Row
+from _workers import each
 from doworld.query import Answer, Intervention
 from doworld.worlds.random import Form, RandomWorld
 from doworld.worlds.world import Recording
@@ -53,7 +54,9 @@ class Found:
 def rows(options: argparse.Namespace) -> list[Row]:
     """One row a question, and one for all questions by form of mechanism."""
     seeds = 1 if options.quick else max(options.seeds, 4)
-    every = {form: [_world(form, seed) for seed in range(seeds)] for form in Form}
+    cases = [(form, seed) for form in Form for seed in range(seeds)]
+    found = each(_world, cases, options.workers)
+    every = {form: [f for c, f in zip(cases, found, strict=True) if c[0] is form] for form in Form}
     table = {
         kind: {form.value: [world[kind] for world in worlds] for form, worlds in every.items()}
         for kind in KINDS

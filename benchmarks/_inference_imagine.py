@@ -10,6 +10,7 @@ import numpy as np
 import _inference_imagine_worlds
 import doworld as dw
 from _table import Row, interval
+from _workers import each
 from doworld.graph import CausalGraph
 from doworld.model.laws import turned
 from doworld.model.monolith import fit_monolith
@@ -177,8 +178,9 @@ def _turned(model: dw.WorldModel, gravity: str, factor: float) -> dw.WorldModel 
     return turned(model, factor={c.name: factor for c in constants})
 
 
-def _one(setting: Setting, seed: int, count: int) -> dict[str, list]:
+def _one(name: str, seed: int, count: int) -> dict[str, list]:
     """Errors of every forecaster by gravity, and the laws' equations."""
+    setting = SETTINGS[name]
     log = dw.Trajectories.from_gymnasium(
         setting.env,
         policy="random",
@@ -225,8 +227,10 @@ def rows(options: argparse.Namespace) -> list[Row]:
     """A row a simulator and a gravity: worst variable's error, averaged over seeds."""
     count = 10 if options.quick else CASES
     out = []
-    for name, setting in SETTINGS.items():
-        found = [_one(setting, seed, count) for seed in range(options.seeds)]
+    cases = [(name, seed, count) for name in SETTINGS for seed in range(options.seeds)]
+    every = each(_one, cases, options.workers)
+    for name in SETTINGS:
+        found = [f for case, f in zip(cases, every, strict=True) if case[0] == name]
         for gravity in (f"{g:g}" for g in ASKED):
             tables = [f[gravity][0] for f in found]
             worst = {

@@ -8,6 +8,7 @@ import numpy as np
 
 import doworld as dw
 from _table import Row, interval
+from _workers import each
 from doworld.data import Policy, Role, Schema, Trajectories, Variable
 from doworld.model.monolith import fit_monolith
 
@@ -150,8 +151,9 @@ def _answers(model, book: Book, start: np.ndarray, pushes: np.ndarray, query) ->
     return np.array([refused if (e := answer[n].estimate) is None else e for n in book.state]).T
 
 
-def _one(book: Book, seed: int, cases: int) -> list[tuple[float, float]]:
+def _one(name: str, seed: int, cases: int) -> list[tuple[float, float]]:
     """(error of ours, error of the monolith) of each parameter asked, worst variable, in sd."""
+    book = BOOKS[name]
     log = _log(book, seed)
     spread = np.array([np.nanstd(log.column(n)) for n in book.state])
     model, monolith = dw.learn(log, seed=seed), fit_monolith(log, seed=seed)
@@ -178,9 +180,11 @@ def _one(book: Book, seed: int, cases: int) -> list[tuple[float, float]]:
 
 def rows(options: argparse.Namespace, *, mark: float, fifth: float) -> list[Row]:
     """A row a world and a parameter outside its log."""
-    out = []
+    out, count = [], 4 if options.quick else CASES
+    cases = [(name, seed, count) for name in BOOKS for seed in range(options.seeds)]
+    every = each(_one, cases, options.workers)
     for name, book in BOOKS.items():
-        found = [_one(book, seed, 4 if options.quick else CASES) for seed in range(options.seeds)]
+        found = [f for case, f in zip(cases, every, strict=True) if case[0] == name]
         for n, value in enumerate(book.asked):
             ours, theirs = (np.array([f[n][k] for f in found]) for k in (0, 1))
             mean, half = interval(ours.tolist())
