@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+import _inference_imagine_worlds
 import doworld as dw
 from _table import Row, interval
 from doworld.graph import CausalGraph
@@ -250,4 +251,4 @@ def rows(options: argparse.Namespace) -> list[Row]:
                     ),
                 )
             )
-    return out
+    return out + _inference_imagine_worlds.rows(options, mark=MARK, fifth=FIFTH)

@@ -102,7 +102,9 @@ def test_a_stratum_without_overlap_has_no_number():
     assert [p.name for p in every.details.points] == ["x = 0"]
     assert any("x = 1" in w for w in every.why.warnings)
     whole = effect_of(log, g, Effect(**ask))
-    assert any("almost surely had the level" in w for w in whole.why.warnings)
+    assert whole.status is Status.BOUNDED
+    assert covers(whole, 0.7)
+    assert any("almost surely had the level" in a for a in whole.why.assumptions)
 
 
 def test_effects_past_a_mediator_need_overlap_too():

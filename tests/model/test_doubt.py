@@ -1,5 +1,7 @@
 """Doubt: what residuals leave open is drawn, kept with the model, and never breaks the fact."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -117,3 +119,13 @@ def test_a_doubt_saved_before_it_had_lines_is_read_as_it_was(model):
     assert own is not None
     np.testing.assert_allclose(own.location, model.doubt[0].location * np.sqrt(2 / WAVES))
     assert not own.tilt.any()
+
+
+def test_rows_that_are_no_numbers_say_nothing(model):
+    sample = model.doubts.make.args[0]
+    values = sample.values.copy()
+    values[:5] = np.inf
+    other = doubt.fit_doubt(replace(sample, values=values), model.dynamics, seed=0)
+    for own in other:
+        assert own is not None
+        assert all(np.isfinite(array).all() for array in vars(own).values())

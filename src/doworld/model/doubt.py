@@ -61,9 +61,12 @@ class Sample:
             rng = np.random.default_rng([seed, 41])
             rows = np.sort(rng.choice(rows, MOST_ROWS, replace=False))
         back = rows[:, None] - np.arange(data.lags + 1)
+        features = data.features[back].reshape(len(rows), -1).astype(np.float32)
+        finite = np.isfinite(features).all(1)
+        rows, features = rows[finite], features[finite]
         values = np.asarray(data.values[rows], np.float64)
         return cls(
-            features=data.features[back].reshape(len(rows), -1).astype(np.float32),
+            features=features,
             before=np.asarray(data.values[rows - 1] if data.lags else 0 * values, np.float64),
             values=values,
             observed=np.asarray(data.observed[rows], bool),
@@ -94,18 +97,20 @@ def _of_bank(bank, sample: Sample, rng: np.random.Generator) -> Doubt:
     known: dict[tuple[int, bytes], _Design] = {}  # members of one graph read the same parents
     for m in range(members):
         own = jax.tree.map(lambda leaf, m=m: leaf[m], bank)
-        read = _read(own, sample.features, sample.before)
-        inputs, middle, width = (np.asarray(a, np.float64) for a in read)
+        every = _read(own, sample.features, sample.before)
+        inputs, middle, width = (np.asarray(a, np.float64) for a in every)
         targets, mask = np.asarray(own.targets), np.asarray(own.mask)
         shift[m] = inputs.mean(0)
         size = inputs.std(0)
         spread[m] = np.where(size > 1e-9, 1 / np.maximum(size, 1e-9), 0.0)
         for j, target in enumerate(targets):
-            seen = sample.observed[:, target]
+            seen = sample.observed[:, target] & np.isfinite(sample.values[:, target])
+            seen &= np.isfinite(middle[:, j]) & np.isfinite(width[:, j])
             if seen.sum() < FEWEST_ROWS or not (spread[m, j] > 0).any():
                 continue
             x = (inputs[seen, j] - shift[m, j]) * spread[m, j] * mask[j]
-            mark = (j, np.asarray(own.columns)[j].tobytes() + mask[j].tobytes())
+            read = np.asarray(own.columns)[j].tobytes() + mask[j].tobytes()
+            mark = (j, read + seen.tobytes())
             left = _cut(sample.values[seen, target] - middle[seen, j])
             if mark not in known:
                 known[mark] = _Design.of(waves[j], x, left, width[seen, j])

@@ -9,14 +9,16 @@ from doworld._core.errors import QueryError
 from doworld.data import Kind
 from doworld.infer.effects import discrete
 from doworld.infer.effects.asked import UnanswerableError, within
+from doworld.infer.effects.beyond import Beyond
 from doworld.infer.effects.case import Case, Found, shown
-from doworld.infer.effects.discrete import Estimate, Nuisance, mean_of
+from doworld.infer.effects.discrete import Estimate, Nuisance
 from doworld.infer.effects.overlap import inside, lacking, overlap
 from doworld.infer.effects.predicted import by_model
 from doworld.infer.effects.refute import refute
 from doworld.infer.effects.route import named
 from doworld.infer.effects.sample import Sample, column
 from doworld.infer.effects.sensitivity import sensitivity
+from doworld.query import Status
 from doworld.query.effect_details import Estimated
 
 __all__ = ["FEWEST", "SIMPLE", "by_adjustment", "described", "strata", "too_few"]
@@ -48,10 +50,12 @@ def by_adjustment(case: Case) -> Found:
             found,
         )
     warnings: tuple[str, ...] = ()
+    beyond = Beyond.of(case, sample)
     if case.query.estimand == "cate":
-        points, warnings = _by_stratum(case, sample, fitted)
+        points, opened, warnings = _by_stratum(case, sample, fitted, beyond)
     else:
-        points = [_contrast(case, sample, fitted, k) for k in range(1, len(levels))]
+        every = [_contrast(case, sample, fitted, beyond, k) for k in range(1, len(levels))]
+        points, opened = [p for p, _ in every], any(o for _, o in every)
     if case.query.estimand == "cate" and case.query.given:
         keep = described(case, sample)
         beside, agreement_rows = _beside(case, sample.part(keep), fitted.part(keep))
@@ -75,13 +79,14 @@ def by_adjustment(case: Case) -> Found:
         ),
         refutations=_refuted(case, sample),
         support=1 - found.outside,
-        assumptions=(SIMPLE,),
-        warnings=(*_beyond(found.outside), *warnings),
+        status=Status.BOUNDED if opened else Status.IDENTIFIED,
+        assumptions=(SIMPLE, *((beyond.words(found.outside),) if opened else ())),
+        warnings=(*(() if opened else _few(found.outside)), *warnings),
     )
 
 
-def _beyond(outside: float) -> tuple[str, ...]:
-    """What is said of units that nobody is compared with."""
+def _few(outside: float) -> tuple[str, ...]:
+    """What is said of units that nobody is compared with, too few to open the interval."""
     if outside < VISIBLE:
         return ()
     return (
@@ -151,11 +156,13 @@ def _what(case: Case) -> str:
     return f"E[{y}(treated) − {y}(control){among}]"
 
 
-def _contrast(case: Case, sample: Sample, fitted: Nuisance, high: int) -> Estimated:
-    treated = case.query.estimand == "att"
-    found = discrete.estimates(sample, fitted, 0, high, treated=treated)["doubly robust"]
-    rows = int(np.isin(fitted.chosen, (0, high)).sum())
-    return shown(_label(case, high), found, case.query.level, rows=rows)
+def _contrast(
+    case: Case, sample: Sample, fitted: Nuisance, beyond: Beyond, high: int
+) -> tuple[Estimated, bool]:
+    name = _label(case, high)
+    if case.query.estimand == "att":
+        return beyond.treated(case, sample, fitted, high, name)
+    return beyond.contrast(case, sample, fitted, discrete.scores(sample, fitted), high, name)
 
 
 def _label(case: Case, high: int) -> str:
@@ -165,11 +172,11 @@ def _label(case: Case, high: int) -> str:
 
 
 def _by_stratum(
-    case: Case, sample: Sample, fitted: Nuisance
-) -> tuple[list[Estimated], tuple[str, ...]]:
-    """Means of the scores by stratum, and which of them have nobody to compare with."""
+    case: Case, sample: Sample, fitted: Nuisance, beyond: Beyond
+) -> tuple[list[Estimated], bool, tuple[str, ...]]:
+    """Means of the scores by stratum, whether any is a bound, and which have no overlap."""
     phi = discrete.scores(sample, fitted)
-    out, without = [], []
+    out, without, opened = [], [], False
     reason, parts = "", strata(case, sample)
     for name, keep in parts:
         if keep.sum() < FEWEST:
@@ -181,9 +188,10 @@ def _by_stratum(
             continue
         for high in range(1, len(case.asked.levels)):
             label = name if len(case.asked.levels) == 2 else f"{name}: {_label(case, high)}"
-            found = mean_of((phi[:, high] - phi[:, 0])[keep], sample.unit[keep])
-            rows = int((keep & np.isin(fitted.chosen, (0, high))).sum())
-            out.append(shown(label, found, case.query.level, rows=rows))
+            own, fits = sample.part(keep), fitted.part(keep)
+            point, wide = beyond.contrast(case, own, fits, phi[keep], high, label)
+            out.append(point)
+            opened |= wide
     if not out and reason:
         raise UnanswerableError(
             reason,
@@ -193,8 +201,8 @@ def _by_stratum(
     if not out:
         raise UnanswerableError(*too_few(int(parts[0][1].sum()) if parts else 0))
     if not without:
-        return out, ()
-    return out, (f"No number without overlap: {', '.join(without)}.",)
+        return out, opened, ()
+    return out, opened, (f"No number without overlap: {', '.join(without)}.",)
 
 
 def too_few(rows: int) -> tuple[str, str]:

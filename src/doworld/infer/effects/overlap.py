@@ -8,11 +8,13 @@ from jaxtyping import Bool, Float
 from doworld.infer.effects.discrete import Nuisance, smallest
 from doworld.query.effect_details import Overlap
 
-__all__ = ["inside", "lacking", "overlap"]
+__all__ = ["FEW_OUTSIDE", "LOW", "inside", "lacking", "overlap"]
 
 LOW, HIGH = 0.02, 0.98
 MOST_OUTSIDE = 0.15
 """Share of units without overlap above which the whole population gets no number."""
+FEW_OUTSIDE = 0.02
+"""Share of units without overlap above which the number gives way to a bound."""
 FEWEST = 10
 """Effective rows of a level below which there is no number."""
 BINS = 40
