@@ -46,15 +46,10 @@ def unfounded(
         if s.lower is None or s.upper is None or not where.any():
             series.append(s)
             continue
-        wide = _spanning(
-            s, where, *widest(setup.model, target, np.array(s.lower), np.array(s.upper))
-        )
-        series.append(wide)
+        walls = widest(setup.model, target, np.array(s.lower), np.array(s.upper))
+        series.append(_spanning(s, where, *walls))
         rows = np.asarray(s.rows)
-        ends = (
-            float(np.min(wide.lower, where=where, initial=np.inf)),
-            float(np.max(wide.upper, where=where, initial=-np.inf)),
-        )
+        ends = float(walls[0][where].min()), float(walls[1][where].max())
         notes.append(
             f"At {spans(rows[where].tolist())} the interval of {s.variable} is a bound: "
             f"{spanned(setup.model, target, ends)}. The estimate takes what was learned "
