@@ -1,5 +1,7 @@
 """Blame through levels, and with actions that react, against truths worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from doworld._core.errors import DoworldError, QueryError
 from doworld.data import Kind, Role, Variable
 from doworld.infer.blame import alternatives, blame
 from doworld.query import Answer, Blame, Case, Feedback, Goal, Rules
-from worlds_by_hand import linear_world, machine
+from worlds_by_hand import linear_world, log_of, machine
 
 EPISODE = {
     "mode": ["slow", "off", "off", "off", "off"],
@@ -147,10 +149,16 @@ def test_another_policy_of_the_same_shape_compiles_nothing():
 def test_predicates_that_never_or_always_hold():
     model = integrator()
     never = blame(model, Blame(episode=REACTING, success=lambda ep: False))
-    assert never.details.best is None
     assert max(never.details.necessity) == 0
     assert "no world that was tried" in never.why.warnings[0]
     assert never.fix
+    assert never.details.best is None
+    with_log = replace(model, log=log_of(model.schema, [np.zeros((5, len(model.schema)))] * 3))
+    refused = blame(with_log, Blame(episode=REACTING, success=lambda ep: False))
+    assert refused.status == "not_identified"
+    assert "Nor does it in 3 logged episodes" in refused.why.warnings[0]
+    known = blame(with_log, Blame(episode=REACTING, success=lambda ep: bool(ep["x"].max() == 0)))
+    assert known.status != "not_identified"  # a logged episode succeeded
     always = blame(model, Blame(episode=REACTING, success=lambda ep: True))
     assert always.status == "not_identified"
     assert always.fix

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import jax
+from pydantic import TypeAdapter
 
 from doworld.data import Role
 from doworld.infer.blame.alternatives import Episode
@@ -14,15 +16,21 @@ from doworld.infer.blame.foundation import Foundation, foundation
 from doworld.infer.blame.inquiry import Inquiry, actions_of, values_of
 from doworld.infer.blame.moment import Moment, Prospect, moment, prospect
 from doworld.infer.blame.shares import Player, players, shares
-from doworld.infer.blame.success import judge_of
+from doworld.infer.blame.success import Judge, judge_of
 from doworld.infer.blame.survey import Survey, survey
 from doworld.infer.compose import refusal
 from doworld.infer.engine import key_of
+from doworld.infer.history import table
 from doworld.infer.shapley import Shares
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Blame, Counterfactual, Follow, Set, Status, Why
+from doworld.query.given import Given
 
 __all__ = ["Findings", "blame"]
+
+GIVEN = TypeAdapter(Given)
+SEEN = 200
+"""Logged episodes that are looked at for one that succeeded."""
 
 LOOK = 3
 """Changes that are tried together where no single one makes success likely."""
@@ -120,6 +128,9 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
     who = players(inquiry, open_columns, targets, decisive)
     shared = shares(inquiry, who, seed=seed)
     hopeless = not (best.success or ahead.helped.any() or shared.whole)
+    less = "Say less strictly what success is, or name alternatives that may reach it."
+    if hopeless and (unseen := _never_seen(model, judge)):
+        return _refused(model, query, f"{HOPELESS} Nor does it in {unseen} logged episodes.", less)
     found = Findings(
         inquiry=inquiry,
         columns=tuple(open_columns),
@@ -135,11 +146,21 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
         base=base,
         query=query,
         warnings=(HOPELESS, *warnings) if hopeless else tuple(warnings),
-        fix="Say less strictly what success is, or name alternatives that may reach it."
-        if hopeless
-        else "",
+        fix=less if hopeless else "",
     )
     return answered(model, query, found)
+
+
+def _never_seen(model: WorldModel, judge: Judge) -> int:
+    """How many logged episodes were judged, all of them failures; 0 where one was none."""
+    log = () if model.log is None else model.log
+    count = 0
+    for episode in islice((e for e in log if e.steps), SEEN):
+        rows = table(model.schema, GIVEN.validate_python(episode))
+        if judge(rows[None])[0][0]:
+            return 0
+        count += 1
+    return count
 
 
 def _single(tried: Survey, when: Moment) -> Together:
