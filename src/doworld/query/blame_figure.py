@@ -19,7 +19,7 @@ __all__ = ["figure"]
 RED, BAND = "#b42318", "rgba(18,97,166,0.18)"
 CHANCE = [[0.0, "#f4f5f7"], [0.001, "#f4f5f7"], [0.25, "#d5ecd9"], [0.5, "#8fd0a0"], [1.0, GREEN]]
 TONES = {"good": GREEN, "warn": "#9a6700", "bad": RED}
-TRACE, CURVE, ROW, BAR, WIDE = 150, 130, 22, 20, 118
+TRACE, CURVE, ROW, BAR, WIDE = 150, 130, 22, 20, 104
 MOST_BARS, MOST_TRACES = 12, 2
 
 

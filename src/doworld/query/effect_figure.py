@@ -195,7 +195,7 @@ def _bars(fig: "Figure", n: int, found: "Overlap") -> None:
 
 def _map(fig: "Figure", n: int, s: "Sensitivity") -> None:
     """Contours of |estimate| − bias over both strengths; observed causes as points to compare."""
-    marks = [b for b in s.benchmarks if b.treatment < 1 and b.outcome < 1]
+    marks = [b for b in s.benchmarks if b.treatment < 1]  # one that explains all stands at the top
     most = max([0.1, 1.6 * s.robustness, *(1.15 * b.treatment for b in marks)])
     high = max([0.1, 1.6 * s.robustness, *(1.15 * b.outcome for b in marks)])
     x, y = np.linspace(0, min(most, 0.95), 60), np.linspace(0, min(high, 1.0), 60)
@@ -221,7 +221,7 @@ def _map(fig: "Figure", n: int, s: "Sensitivity") -> None:
     )  # fmt: skip
     fig.add_scatter(
         x=[b.treatment for b in marks], y=[b.outcome for b in marks],
-        mode="markers+text",
+        mode="markers+text", cliponaxis=False,
         text=[escape(b.name) if i < LABELLED else "" for i, b in enumerate(marks)],
         textposition="middle right",
         textfont={"size": 11}, marker={"color": ORANGE, "size": 8}, showlegend=False,
