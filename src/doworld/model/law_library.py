@@ -53,7 +53,7 @@ class Input:
     quartiles: tuple[float, float, float]
     levels: int
     turns: float
-    sure: bool = True
+    sure: bool = False
     unit: str = ""
 
 
