@@ -7,7 +7,7 @@ import pytest
 
 import worlds_by_hand as by_hand
 from doworld._core.errors import QueryError
-from doworld.query import Counterfactual, Do, Goal, Plan, Predict, Set, Shift
+from doworld.query import Blame, Counterfactual, Do, Goal, Plan, Predict, Set, Shift
 from doworld.query.queries import parse
 
 T = {"T": 1.0}
@@ -74,3 +74,9 @@ def test_a_malformed_question_is_one_line_with_the_fix(ask, message):
         ask()
     assert "\n" not in str(caught.value)
     assert "pydantic" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, {"T": -0.5}, {"T": float("nan")}])
+def test_a_tolerance_has_some_width(tolerance):
+    with pytest.raises(QueryError, match=r"cannot be met within .*Give 0 or more\."):
+        Blame(episode={"T": [1.0, 2.0]}, success=Goal(target={"T": 1.0}), tolerance=tolerance)

@@ -23,7 +23,7 @@ from doworld.identify.mediation import (
     on_the_treated,
 )
 from doworld.identify.mixed import may_act, mixed_worlds, open_between, world_count
-from doworld.identify.selection import among_kept, kept_by, later_kept, moments
+from doworld.identify.selection import MOST_WORLDS, among_kept, kept_by, later_kept, moments
 from doworld.identify.verdict import (
     Bounded,
     Cause,
@@ -39,8 +39,6 @@ from doworld.query import Effect
 __all__ = ["effect_verdict", "nodes_of"]
 
 Node = Hashable
-MOST_WORLDS = 27
-"""Graphs that open edges may stand for, beyond which the gate refuses instead of looking."""
 
 
 def effect_verdict(graph: CausalGraph, schema: Schema, query: Effect, facts: Facts) -> Verdict:

@@ -17,6 +17,7 @@ from doworld.identify.mixed import mixed_worlds
 from doworld.identify.verdict import Cause, Estimand, Identified, NotIdentified, Way
 
 __all__ = [
+    "MOST_WORLDS",
     "among_kept",
     "kept_by",
     "later_kept",
@@ -28,6 +29,7 @@ __all__ = [
 
 Node = Hashable
 MOST_WORLDS = 27
+"""Graphs that open edges may stand for, beyond which the gate refuses instead of looking."""
 
 
 def kept_by(graph: CausalGraph, facts: Facts, asked: Collection[str]) -> tuple[str, ...]:

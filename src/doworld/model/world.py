@@ -104,6 +104,10 @@ class Doubts:
         return self.make()
 
 
+SHOWN = 8
+"""Variables that a model's one line names."""
+
+
 @dataclass(frozen=True, eq=False)
 class WorldModel:
     """What ``learn`` returns and every question is asked of.
@@ -153,6 +157,14 @@ class WorldModel:
     ) -> Float[np.ndarray, "*b variables"]:
         """Scaled rows in the variables' own units, float64."""
         return np.asarray(rows, np.float64) * self.scale + self.center
+
+    def __repr__(self) -> str:
+        names = ", ".join(self.schema.names[:SHOWN])
+        more = ", …" if len(self.schema.names) > SHOWN else ""
+        return (
+            f"WorldModel({names}{more}; {len(self.graph.links)} edges, learned from {self.rows:,} "
+            f"{'rows' if self.schema.static else 'transitions'})"
+        )
 
     @property
     def doubt(self) -> tuple[Doubt | None, ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainSerializer, PlainValidator, WithJsonSchema, field_validator
 
 from doworld._core.errors import QueryError
 from doworld.query.given import Given
@@ -86,3 +86,12 @@ class Blame(Question):
     tolerance: float | dict[str, float] = 0.25
     seconds: float = Field(default=30.0, gt=0)
     samples: int = Field(default=32, ge=1, le=10_000)
+
+    @field_validator("tolerance")
+    @classmethod
+    def _of_some_width(cls, value: float | dict[str, float]) -> float | dict[str, float]:
+        """Raises ``QueryError`` for a tolerance below 0."""
+        for width in value.values() if isinstance(value, dict) else (value,):
+            if not width >= 0:
+                raise QueryError(f"a target cannot be met within {width:g}. Give 0 or more.")
+        return value
