@@ -179,6 +179,14 @@ def test_the_same_questions_are_identified_inside_and_unsuspected(worlds, kind):
     assert answer.status == "identified"
 
 
+def test_planned_values_of_a_suspected_action_are_read_as_its_policy_s(worlds):
+    asked = Predict(given=GIVEN, planned={"Q": [0.5] * 4}, horizon=4)
+    (said,) = (w for w in ask(worlds[True], asked).why.warnings if FACT.note in w)
+    assert "as if its own policy had chosen them" in said
+    unplanned = ask(worlds[True], Predict(given=GIVEN, horizon=4))
+    assert not any(FACT.note in w for w in unplanned.why.warnings)
+
+
 def test_the_bound_of_many_is_the_mean_of_each_one_s(worlds):
     model = worlds[False]
     asked = ASKED["counterfactual, many"](model, 4.5)

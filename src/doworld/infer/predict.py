@@ -3,6 +3,7 @@
 from doworld.infer.compose import answer
 from doworld.infer.engine import draw, key_of
 from doworld.infer.evidence import reweigh
+from doworld.infer.no_assumption import SUSPECTED
 from doworld.infer.setup import prepare
 from doworld.model.world import WorldModel
 from doworld.query import Answer, Predict
@@ -23,4 +24,14 @@ def predict(model: WorldModel, query: Predict, *, seed: int = 0) -> Answer:
         planned=query.planned,
     )
     draws, notes = reweigh(setup, draw(setup, query.samples, key_of(seed)), seed=seed)
-    return answer(setup, query, draws, extra=notes)
+    found = answer(setup, query, draws, extra=notes)
+    doubts = [
+        f"{fact.note} Planned values of {fact.variable} are read as if its own policy had chosen "
+        "them; what setting them does, Do answers."
+        for fact in model.graph.unidentified
+        if fact.reason in SUSPECTED and fact.variable in query.planned
+    ]
+    if not doubts:
+        return found
+    why = found.why.model_copy(update={"warnings": (*doubts, *found.why.warnings)})
+    return found.model_copy(update={"why": why})
