@@ -66,11 +66,11 @@ def rows(options: argparse.Namespace) -> list[Row]:
 
 
 def _asked(kind: Trap, sprung: bool, seed: int) -> _Seen:
-    world = trap_world(kind, sprung=sprung, seed=seed)
     # mechanisms that are linear or polynomial: thousands of networks would take a day
     light = dw.Settings(members=5, structures=2, neural=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dw.DoworldWarning)
+        world = trap_world(kind, sprung=sprung, seed=seed)
         model = dw.learn(world.log, settings=light, **world.known)
         answer = dw.ask(model, world.question)
     ends = answer.interval.get(world.target)
