@@ -36,6 +36,17 @@ def test_a_value_and_a_file_say_the_same(command, visits, tmp_path):
     assert found[0]["series"][0]["estimate"][0] == pytest.approx(0.55, abs=0.08)
 
 
+def test_what_was_seen_may_be_called_context(command, visits):
+    """The README's command: a table of decisions has contexts and no state."""
+    found = []
+    for role in ("--state", "--context"):
+        asked = ("value", str(visits), role, *COLUMNS[1:], "--policy", "offer=yes", "--json")
+        printed = command(*asked)
+        assert printed.code == 0, printed.err
+        found.append(json.loads(printed.out)["series"])
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [

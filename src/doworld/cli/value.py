@@ -1,5 +1,6 @@
 """``doworld value``: what another policy would have earned, from logged episodes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,7 +109,11 @@ def value(
     else:
         if log is not None:
             raise QueryError(f"{source} is no model, so --log is one log too many. Leave it out.")
-        rows = reading.found(source).log(source)
+        reading = reading.found(source)
+        if reading.context and not (reading.state or reading.schema or reading.episode):
+            # a table of decisions: what was seen before each stands where a state would
+            reading = replace(reading, state=reading.context, context=())
+        rows = reading.log(source)
     from doworld.infer.policy_value import value_from_log
     from doworld.query.queries import parse
 
