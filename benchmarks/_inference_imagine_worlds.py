@@ -187,14 +187,17 @@ def rows(options: argparse.Namespace, *, mark: float, fifth: float) -> list[Row]
         found = [f for case, f in zip(cases, every, strict=True) if case[0] == name]
         for n, value in enumerate(book.asked):
             ours, theirs = (np.array([f[n][k] for f in found]) for k in (0, 1))
-            mean, half = interval(ours.tolist())
+            told = np.isfinite(ours)
+            mean, half = interval(ours[told].tolist()) if told.any() else (np.nan, np.nan)
+            least = (ours / theirs)[told].max(initial=0.0)
+            refused = "" if told.all() else f"; refused in {(~told).sum()} of {len(told)} logs"
             out.append(
                 Row(
                     what=f"{name}: learned at {book.learned[0]:g}–{book.learned[1]:g}, "
                     f"asked at {value:g}, {STEPS} steps",
                     asked="RMSE ≤ 5 % of each sd, ≤ a fifth of the monolith's, every seed",
                     reached=f"{100 * mean:.2g} ± {100 * half:.1g} %; "
-                    f"≤ {(ours / theirs).max():.2g} of the monolith's",
+                    f"≤ {least:.2g} of the monolith's{refused}",
                     passed=bool(ours.max() <= mark and (ours / theirs).max() <= fifth),
                     beside={"monolith": f"{100 * theirs.mean():.2g} %"},
                     seeds=options.seeds,
