@@ -8,7 +8,7 @@ import pytest
 import doworld as dw
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.data import Kind, Role, Variable
-from doworld.infer.blame import alternatives, blame
+from doworld.infer.blame import alternatives, blame, inquiry
 from doworld.query import Answer, Blame, Feedback, Goal
 from worlds_by_hand import heater, linear_world, machine
 
@@ -113,6 +113,15 @@ def test_two_changes_of_a_predicate(model):
     details = blame(model, query).details
     assert [c.row for c in details.changes] == [4, 9]
     assert details.method == "every pair was tried"
+
+
+def test_a_long_episode_costs_fewer_draws_and_not_the_row(model, monkeypatch):
+    whole = blame(model, Blame(episode=hot(), success=COLD)).details
+    monkeypatch.setattr(inquiry, "MOST_ROWS", 1)
+    thrifty = blame(model, Blame(episode=hot(), success=COLD)).details
+    assert thrifty.best.row == whole.best.row
+    assert thrifty.success == whole.success
+    assert all(round(3 * p, 6) == round(3 * p) for p in thrifty.still)  # one draw of three members
 
 
 def test_nothing_saves_what_no_action_reaches(model):

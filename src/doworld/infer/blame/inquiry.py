@@ -17,6 +17,10 @@ from doworld.query import Blame
 __all__ = ["Inquiry", "Verdicts", "actions_of", "typical_actions", "values_of"]
 
 
+MOST_ROWS = 50_000_000
+"""Rows that are simulated for what was to be expected from each row on: about 20 s."""
+
+
 @dataclass(frozen=True, eq=False)
 class Verdicts:
     """Success of every world by member and draw; how far each is from it where it is measured."""
@@ -96,12 +100,17 @@ class Inquiry:
         return np.concatenate(out)
 
     def thrifty(self, worlds: int) -> "Inquiry":
-        """The same with as few fresh draws as the judge can afford for so many worlds."""
-        members, samples = self.fresh_rows.shape[:2]
-        if not isinstance(self.judge, PredicateJudge):
-            return self
-        can = self.judge.affordable(worlds * members * samples)
-        fewer = max(can // max(worlds * members, 1), 1)
+        """The same with as few fresh draws as time allows for so many worlds, one at least.
+
+        Every row of an episode begins worlds that are as long as the episode, so that draws have to
+        be fewer where it is long; a predicate may be slow besides.
+        """
+        members, samples, padded, _ = self.fresh_rows.shape
+        each = max(worlds * members, 1)
+        fewer = max(MOST_ROWS // (each * padded), 1)
+        if isinstance(self.judge, PredicateJudge):
+            can = self.judge.affordable(each * min(fewer, samples))
+            fewer = min(fewer, max(can // each, 1))
         if fewer >= samples:
             return self
         size = 1 << (fewer.bit_length() - 1)
