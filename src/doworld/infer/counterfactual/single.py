@@ -48,7 +48,8 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
     check_schema(model.schema, past)
     if isinstance(past, Population) or (model.schema.static and past.length > 1):
         return _many(model, query, seed)
-    model = doubtful(model)
+    members, model = model.dynamics.members, doubtful(model)
+    samples = max(query.samples * members // model.dynamics.members, 1)  # as many draws in all
     targets = targets_of(model.schema, query.target)
     reach = Reach.of(model)
     fact = fact_of(model, past, targets, reach, seed=seed)
@@ -64,7 +65,7 @@ def counterfactual(model: WorldModel, query: Counterfactual, *, seed: int = 0) -
         ]
         return side_by_side(query, answers, worlds)
     key = key_of(seed)
-    rows = _completed(fact, worlds, query.samples, key)
+    rows = _completed(fact, worlds, samples, key)
     every = stacked([fact.world, *(w.world for w in worlds)])
     luck = luck_of(fact, every, rows.shape[1])
     second = jax.random.fold_in(key, 2)
