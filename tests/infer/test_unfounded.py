@@ -278,6 +278,18 @@ def test_the_guess_goes_three_times_as_far_as_the_estimate(worlds):
     assert (np.array(D.upper) >= 2 + 3 * (np.array(D.estimate) - 2)).all()
 
 
+def test_a_few_members_that_grow_without_end_are_held():
+    """T' = 0.8 w T + …: of weights 1, 1 and 2 the last one's T grows by 1.6 a row."""
+    model = by_hand.heater(members=(1.0, 1.0, 2.0), inside=2.0)
+    T = ask(model, Do(given=GIVEN, interventions=[Set("Q", 2.0)], horizon=30))["T"]
+    assert T.estimate[-1] < 14
+    most = by_hand.heater(members=(1.0, 2.0, 2.0), inside=2.0)
+    assert (
+        ask(most, Do(given=GIVEN, interventions=[Set("Q", 2.0)], horizon=30))["T"].estimate[-1]
+        > 100
+    )
+
+
 def test_the_words_say_what_the_interval_is(worlds):
     plain = worlds[False]
     notes = " ".join(ask(plain, ASKED["do"](plain, 4.5)).why.assumptions)

@@ -10,7 +10,7 @@ from doworld.identify import Bounded, Identified, NotIdentified
 from doworld.infer.engine import Draws
 from doworld.infer.extrapolation import extrapolated
 from doworld.infer.grounds import relied_on, verdict_of, weakest, worries
-from doworld.infer.no_assumption import unfounded
+from doworld.infer.no_assumption import unfounded, widest
 from doworld.infer.setup import Setup
 from doworld.infer.support import OUTSIDE, Support, leaves_first, support
 from doworld.infer.uncertainty import interval, split, widening
@@ -203,6 +203,7 @@ def series_of(
     }
     if variable.kind in (Kind.CATEGORICAL, Kind.BINARY):
         return Series(**common, **_levels(variable, values, level, structural))
+    values = _held(model, column, values)
     parts = split(values, structural)
     sure = values.min((0, 1)) == values.max((0, 1))  # a mean of equal numbers rounds
     estimate = np.where(sure, values[0, 0], values.mean((0, 1)))
@@ -220,6 +221,21 @@ def series_of(
         parameters=np.where(sure, 0.0, parts.parameters).tolist(),
         structure=np.where(sure, 0.0, parts.structure).tolist(),
     )
+
+
+def _held(
+    model: WorldModel, column: int, values: Float[np.ndarray, "members samples rows"]
+) -> Float[np.ndarray, "members samples rows"]:
+    """The draws, those beyond three log ranges held there in rows where the median is inside.
+
+    A few members of a linear law may grow without end where the others do not; should most go
+    beyond, then that is what the law says.
+    """
+    low, high = (float(wall) for wall in widest(model, column))
+    if values.min() >= low and values.max() <= high:
+        return values
+    middle = np.median(values, (0, 1))
+    return np.where((low <= middle) & (middle <= high), np.clip(values, low, high), values)
 
 
 def _inside(variable: Variable, low: np.ndarray, high: np.ndarray, at_most: np.ndarray):
