@@ -9,7 +9,7 @@ for all units and members at once. Nothing is compiled, and one unit costs micro
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -21,6 +21,9 @@ from doworld.model.world import WorldModel
 from doworld.query.done import Done
 
 __all__ = ["Linear", "linear_of"]
+
+WAYS = 64
+"""Questions whose ways are kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,7 @@ class Linear:
         order: columns with a mechanism, causes first.
         lower, upper: bounds that mechanisms keep to.
         reach: which column acts on which.
+        ways: what was found on the way from what is done to what is asked.
     """
 
     laws: dict[int, _Law]
@@ -54,6 +58,7 @@ class Linear:
     upper: np.ndarray
     members: int
     reach: Reach
+    ways: dict[tuple, list[int]] = field(default_factory=dict)
 
     def answers(self, done: Done, targets: Sequence[int], values: np.ndarray) -> bool:
         """Whether all mechanisms between what is done and the targets are linear and in bounds.
@@ -71,16 +76,23 @@ class Linear:
 
     def _moved(self, done: Done, targets: Sequence[int]) -> list[int]:
         """Columns on a way from what is done to a target, causes first."""
-        near = np.isfinite(self.reach.delay)
-        below = np.flatnonzero(near[done.touched[0]].any(0))
-        above = np.flatnonzero(near[:, list(targets)].any(1))
-        way = np.intersect1d(below, above)
-        return [i for i in self.order if i in way]
+        touched = done.touched[0]
+        key = (touched.tobytes(), tuple(targets))
+        if key not in self.ways:
+            near = np.isfinite(self.reach.delay)
+            way = near[touched].any(0) & near[:, list(targets)].any(1)
+            if len(self.ways) >= WAYS:
+                self.ways.clear()
+            self.ways[key] = [i for i in self.order if way[i]]
+        return self.ways[key]
 
     def replay(
         self, done: Done, targets: Sequence[int], values: Float[np.ndarray, "units variables"]
-    ) -> dict[int, Float[np.ndarray, "members units"]]:
-        """The altered values of the columns that ``done`` moves on its way to the targets."""
+    ) -> dict[int, Float[np.ndarray, "some units"]]:
+        """The altered values of the columns that ``done`` moves on its way to the targets.
+
+        By member, or one row for all of them where they agree.
+        """
         gain, offset = done.gain[0], done.offset[0]
         change: dict[int, np.ndarray] = {}
         for i in np.flatnonzero(done.touched[0]):
@@ -100,11 +112,10 @@ class Linear:
                     if level >= 0:
                         own = (out[cause] == level) * 1.0 - (values[:, cause] == level)
                     total = total + weight[:, None] * own
-                natural = np.clip(values[:, i] + total, self.lower[i], self.upper[i])
+                natural = np.minimum(np.maximum(values[:, i] + total, self.lower[i]), self.upper[i])
                 out[i] = gain[i] * natural + offset[i]
             change[i] = out[i] - values[:, i]
-        shape = (self.members, len(values))
-        return {i: np.broadcast_to(v, shape) for i, v in out.items()}
+        return out
 
     def whole(
         self, done: Done, targets: Sequence[int], values: Float[np.ndarray, "one variables"]

@@ -193,15 +193,16 @@ def linear_for(episodes: Episodes, every: Sequence[Done]) -> Linear | None:
 
 
 def _laid(
-    episodes: Episodes, changed: dict[int, Float[np.ndarray, "members units"]]
+    episodes: Episodes, changed: dict[int, Float[np.ndarray, "some units"]]
 ) -> Float[np.ndarray, "members units 1 targets"]:
     """The targets of a static table, those in ``changed`` with their altered values."""
-    members = episodes.model.dynamics.members
-    shape = (members, episodes.units)
-    own = (
-        changed.get(t, np.broadcast_to(episodes.values[:, 0, t], shape)) for t in episodes.targets
-    )
-    return np.stack(list(own), -1)[:, :, None]
+    targets = list(episodes.targets)
+    out = np.empty((episodes.model.dynamics.members, episodes.units, 1, len(targets)))
+    out[:, :, 0] = episodes.values[:, 0, targets]
+    for n, target in enumerate(targets):
+        if target in changed:
+            out[:, :, 0, n] = changed[target]
+    return out
 
 
 def _grounds(
