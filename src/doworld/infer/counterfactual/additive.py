@@ -80,7 +80,7 @@ class Linear:
         key = (touched.tobytes(), tuple(targets))
         if key not in self.ways:
             near = np.isfinite(self.reach.delay)
-            way = near[touched].any(0) & near[:, list(targets)].any(1)
+            way = np.asarray(near[touched].any(0) & near[:, list(targets)].any(1))
             if len(self.ways) >= WAYS:
                 self.ways.clear()
             self.ways[key] = [i for i in self.order if way[i]]
@@ -88,7 +88,7 @@ class Linear:
 
     def replay(
         self, done: Done, targets: Sequence[int], values: Float[np.ndarray, "units variables"]
-    ) -> dict[int, Float[np.ndarray, "some units"]]:
+    ) -> dict[int, Float[np.ndarray, "_ units"]]:
         """The altered values of the columns that ``done`` moves on its way to the targets.
 
         By member, or one row for all of them where they agree.
@@ -112,7 +112,8 @@ class Linear:
                     if level >= 0:
                         own = (out[cause] == level) * 1.0 - (values[:, cause] == level)
                     total = total + weight[:, None] * own
-                natural = np.minimum(np.maximum(values[:, i] + total, self.lower[i]), self.upper[i])
+                own = values[None, :, i] + total
+                natural = np.minimum(np.maximum(own, self.lower[i]), self.upper[i])
                 out[i] = gain[i] * natural + offset[i]
             change[i] = out[i] - values[:, i]
         return out

@@ -193,7 +193,7 @@ def linear_for(episodes: Episodes, every: Sequence[Done]) -> Linear | None:
 
 
 def _laid(
-    episodes: Episodes, changed: dict[int, Float[np.ndarray, "some units"]]
+    episodes: Episodes, changed: dict[int, Float[np.ndarray, "_ units"]]
 ) -> Float[np.ndarray, "members units 1 targets"]:
     """The targets of a static table, those in ``changed`` with their altered values."""
     targets = list(episodes.targets)
