@@ -138,6 +138,23 @@ def test_the_linear_short_cut_says_what_the_replay_says(table, monkeypatch):
         np.testing.assert_allclose(quick[name].support, slow[name].support, atol=1e-6)
 
 
+def test_members_share_the_row_of_a_value_that_is_held():
+    model = by_hand.contemporaneous(members=(1.0, 0.9, 1.1))
+    rng = np.random.default_rng(0)
+    columns = {name: rng.normal(size=7).tolist() for name in ("Z", "X", "Y", "S")}
+    held = [Set("X", 1.0)]
+    many = counterfactual(model, Counterfactual(episode=columns, interventions=held))
+    each = [
+        counterfactual(
+            model,
+            Counterfactual(episode={k: v[n] for k, v in columns.items()}, interventions=held),
+        )["Y"]
+        for n in range(7)
+    ]
+    effect = np.mean([e.estimate[0] - e.past[-1] for e in each])
+    assert many["Y"].estimate[0] == pytest.approx(effect, abs=1e-5)
+
+
 @pytest.mark.parametrize("at", [range(2, 8), None])
 def test_many_episodes_follow_a_policy_as_each_one_does(heater, log, at):
     cool = Follow("Q", Feedback(weights={"T": -0.5}, bias=0.2), at=at)

@@ -148,7 +148,7 @@ def _worlds(
             moved.append(_laid(episodes, changed))
             rows = episodes.values.copy()
             for column, values in changed.items():
-                rows[:, 0, column] = values[turn, units]
+                rows[:, 0, column] = values[turn % len(values), units]
             whole.append(rows)
         return moved, whole
     out, luck = _replayed(episodes, every, seed)
