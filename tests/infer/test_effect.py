@@ -8,6 +8,7 @@ import doworld as dw
 from doworld._core.errors import QueryError, UnknownNameError
 from doworld.infer.effect import effect_of
 from doworld.query import Answer, Effect, Status
+from effect_tables import covers, graph, table
 
 SIZE = 1500
 
@@ -21,28 +22,12 @@ def coin(seed, logit):
     return (rng.random(len(logit)) < 1 / (1 + np.exp(-logit))).astype(float)
 
 
-def table(**columns):
-    frame = pl.DataFrame({n: np.asarray(c) for n, c in columns.items()})
-    return dw.Trajectories.from_frame(frame, state=list(columns))
-
-
-def graph(log, *links, hidden=()):
-    edges = [dw.Edge(a, b, 0) for a, b in (link.split() for link in links)]
-    edges += [dw.Edge(a, b, 0, dw.Mark.BIDIRECTED) for a, b in (h.split() for h in hidden)]
-    return dw.CausalGraph(log.schema.names, tuple(edges), max_lag=0)
-
-
 def confounded(seed=0, size=SIZE):
     x, z = noise(seed, 2, size)
     a = coin(seed, x)
     y = 2 * a + 1.5 * x + z + noise(seed + 100, size)
     log = table(x=x, z=z, a=a, y=y)
     return log, graph(log, "x a", "x y", "z y", "a y")
-
-
-def covers(answer, truth, name="y"):
-    low, high = answer.interval[name]
-    return low[0] <= truth <= high[0]
 
 
 def test_a_confounded_effect_is_the_true_one_and_every_estimator_agrees():

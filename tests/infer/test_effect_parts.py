@@ -7,24 +7,9 @@ import pytest
 import doworld as dw
 from doworld.infer.effect import effect_of
 from doworld.query import Effect, Status
+from effect_tables import covers, graph, table
 
 SIZE = 2000
-
-
-def table(**columns):
-    frame = pl.DataFrame({n: np.asarray(c) for n, c in columns.items()})
-    return dw.Trajectories.from_frame(frame, state=list(columns))
-
-
-def graph(log, *links, hidden=()):
-    edges = [dw.Edge(a, b, 0) for a, b in (link.split() for link in links)]
-    edges += [dw.Edge(a, b, 0, dw.Mark.BIDIRECTED) for a, b in (h.split() for h in hidden)]
-    return dw.CausalGraph(log.schema.names, tuple(edges), max_lag=0)
-
-
-def covers(answer, truth):
-    low, high = answer.interval["y"]
-    return low[0] <= truth <= high[0]
 
 
 def coins(rng, chance=0.5, size=SIZE):

@@ -104,6 +104,12 @@ ASKED: dict[str, Callable[[WorldModel, float], object]] = {
 }  # fmt: skip
 
 
+EVERY: dict[str, Callable[[WorldModel, float], object]] = {
+    "predict": lambda m, q: Predict(given=GIVEN, planned={"Q": [q] * 4}, horizon=4),
+    **ASKED,
+}
+
+
 def switches(suspected: bool, *, ever_on: bool) -> WorldModel:
     """A machine that was switched at random in its log, or never."""
     note = Unidentified("switch", Reason.POLICY, FACT.note, ("mode",))
@@ -149,14 +155,10 @@ def test_blame_knows_nothing_of_a_change_that_leaves_the_log_or_is_suspected(wor
     assert "vouch" not in inside.text
 
 
-@pytest.mark.parametrize("kind", ["predict", *ASKED])
+@pytest.mark.parametrize("kind", EVERY)
 def test_far_outside_the_log_nothing_is_identified(worlds, kind):
     model = worlds[False]
-    if kind == "predict":
-        asked = Predict(given=GIVEN, planned={"Q": [4.5] * 4}, horizon=4)
-    else:
-        asked = ASKED[kind](model, 4.5)
-    answer = ask(model, asked)
+    answer = ask(model, EVERY[kind](model, 4.5))
     assert answer.status != "identified"
     assert answer.why.warnings or answer.why.assumptions
 
@@ -168,14 +170,10 @@ def test_on_a_suspected_action_nothing_is_identified(worlds, kind):
     assert FACT.note in answer.why.warnings
 
 
-@pytest.mark.parametrize("kind", ["predict", *ASKED])
+@pytest.mark.parametrize("kind", EVERY)
 def test_the_same_questions_are_identified_inside_and_unsuspected(worlds, kind):
     model = worlds[False]
-    if kind == "predict":
-        asked = Predict(given=GIVEN, planned={"Q": [0.5] * 4}, horizon=4)
-    else:
-        asked = ASKED[kind](model, 0.5)
-    answer = ask(model, asked)
+    answer = ask(model, EVERY[kind](model, 0.5))
     assert answer.status == "identified"
 
 

@@ -4,7 +4,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from doworld._core.palette import AMBER, BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE
-from doworld.query.scale import beyond, clock, future, narrowed
+from doworld.query.scale import clock, cut, future, show
 from doworld.query.text import headline
 from doworld.query.words import number, phrase, spans
 
@@ -43,7 +43,8 @@ def figure(answer: "Answer") -> "Figure":
         _marks(fig, answer, s, axis)
         _strip(fig, answer, s, _axis(2 * n + 2), axis, bar=n == 0)
         _panel(fig, s, n, layout)
-        _scale(fig, answer, s, n, layout)
+        if (shown := cut(answer, s)) is not None:
+            show(fig, _key(2 * n + 1), shown, (s.lower or (), s.upper or ()), layout.panel(n)[0][1])
     if tracks and series:
         _tracks(fig, answer, series, layout, done)
     _dress(fig, answer, layout, series)
@@ -236,27 +237,6 @@ def _panel(fig: "Figure", s: "Series", n: int, layout: _Layout) -> None:
     }
     fig.update_layout({key: main, under: low})
     fig.add_annotation(label)
-
-
-def _scale(fig: "Figure", answer: "Answer", s: "Series", n: int, layout: _Layout) -> None:
-    """Cuts a panel to estimates and facts where the bound would flatten them, and says so."""
-    if answer.status != "bounded" or s.probabilities or s.lower is None or s.upper is None:
-        return
-    shown = narrowed([*(s.estimate or ()), *s.past[-len(s.rows) :]], s.lower, s.upper)
-    if shown is None:
-        return
-    fig.update_layout({_key(2 * n + 1): {"range": shown}})
-    fig.add_annotation(
-        text=escape(beyond(s.lower, s.upper)),
-        xref="paper",
-        yref="paper",
-        x=1,
-        y=layout.panel(n)[0][1],
-        yanchor="bottom",
-        xanchor="right",
-        showarrow=False,
-        font={"size": 12, "color": GREY},
-    )
 
 
 def _key(n: int) -> str:

@@ -1,11 +1,19 @@
 """What axes say and show: the part worth its room, where the answer is and not its bound ends."""
 
 from collections.abc import Iterable
+from html import escape
 from math import isfinite
+from typing import TYPE_CHECKING
 
+from doworld._core.palette import GREY
 from doworld.query.words import number
 
-__all__ = ["beyond", "clock", "future", "narrowed"]
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from doworld.query.answer import Answer, Series
+
+__all__ = ["beyond", "clock", "cut", "future", "narrowed", "show"]
 
 WIDER = 4.0
 """A bound more than so many times as tall as all estimates and facts is cut at the panel's edge."""
@@ -16,9 +24,7 @@ PAST = 2.0
 Numbers = Iterable[float | None]
 
 
-def narrowed(
-    seen: Numbers, lower: Numbers, upper: Numbers, *, wider: float = WIDER
-) -> list[float] | None:
+def narrowed(seen: Numbers, lower: Numbers, upper: Numbers) -> list[float] | None:
     """The range that estimates and facts need, where the bound would flatten them; else None.
 
     >>> narrowed([1.0, 2.0], [-90.0], [90.0])
@@ -30,9 +36,32 @@ def narrowed(
         return None
     low, high = min(own), max(own)
     tall = high - low
-    if tall <= 0 or max(*ends, high) - min(*ends, low) <= wider * tall:
+    if tall <= 0 or max(*ends, high) - min(*ends, low) <= WIDER * tall:
         return None
     return [low - 0.75 * tall, high + 0.75 * tall]
+
+
+def cut(answer: "Answer", s: "Series") -> list[float] | None:
+    """The range of a variable's panel whose bound would flatten it; None where all is drawn."""
+    if answer.status != "bounded" or s.probabilities or s.lower is None or s.upper is None:
+        return None
+    return narrowed([*(s.estimate or ()), *s.past[-len(s.rows) :]], s.lower, s.upper)
+
+
+def show(fig: "Figure", key: str, shown: list[float], ends: tuple[Numbers, Numbers], top: float):
+    """Cuts the panel of axis ``key`` to a range and says at its ``top`` where the bound lies."""
+    fig.update_layout({key: {"range": shown}})
+    fig.add_annotation(
+        text=escape(beyond(*ends)),
+        xref="paper",
+        yref="paper",
+        x=1,
+        y=top,
+        yanchor="bottom",
+        xanchor="right",
+        showarrow=False,
+        font={"size": 12, "color": GREY},
+    )
 
 
 def beyond(lower: Numbers, upper: Numbers) -> str:

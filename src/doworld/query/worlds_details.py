@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from doworld._core.palette import BLUE, FONT, GREEN, GREY, GRID, INK, ORANGE
 from doworld.query.details import AbstractDetails
-from doworld.query.scale import beyond, clock, narrowed
+from doworld.query.scale import clock, narrowed, show
 from doworld.query.words import number
 
 if TYPE_CHECKING:
@@ -141,18 +141,8 @@ class Worlds(AbstractDetails):
         shown = narrowed([*(v for p in paths for v in p.estimate), *past], lower, upper)
         if shown is None or not any(w.bounded for w in self.alternatives) or paths[0].categories:
             return
-        fig.update_layout({"yaxis" if n == 0 else f"yaxis{n + 1}": {"range": shown}})
-        fig.add_annotation(
-            text=escape(beyond(lower, upper)),
-            xref="paper",
-            yref="paper",
-            x=1,
-            y=(inner - n * (PANEL + GAP)) / inner,
-            yanchor="bottom",
-            xanchor="right",
-            showarrow=False,
-            font={"size": 12, "color": GREY},
-        )
+        key, top = "yaxis" if n == 0 else f"yaxis{n + 1}", (inner - n * (PANEL + GAP)) / inner
+        show(fig, key, shown, (lower, upper), top)
 
     def _fact(self, fig: "Figure", answer: "Answer", n: int, axis: str, step: float) -> None:
         if self.units > 1 or n >= len(answer.series):

@@ -1,7 +1,7 @@
 """Intervals of every row's gain: sharp, or a bound where levels' noise is not recoverable."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,7 +13,6 @@ from doworld.infer.blame.moment import Moment, Prospect
 from doworld.infer.blame.success import SLACK, GoalJudge
 from doworld.infer.blame.survey import Survey
 from doworld.infer.counterfactual import counterfactual
-from doworld.model.world import Doubts
 from doworld.query import Answer, Blame, Counterfactual, Series, Set
 
 __all__ = ["Bounds", "Pair", "bounds"]
@@ -117,9 +116,7 @@ def _goal(inquiry: Inquiry, judge: GoalJudge, query: Blame, change: Change, seed
         interventions=(Set(schema.names[change.variable], value, at=change.row),),
         target=tuple(names),
     )
-    # as the changes were tried: by the mechanisms themselves, without their doubt
-    plain = replace(episode.model, doubts=Doubts())
-    answer = counterfactual(plain, asked, seed=seed) if names else None
+    answer = counterfactual(episode.model, asked, seed=seed) if names else None
     missing, high = 0.0, 1.0
     for name in judge.named:
         i = schema.position(name)

@@ -1,7 +1,7 @@
 """Rung 3: which action, variable or mechanism made an episode fail, and what would save it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import jax
@@ -22,7 +22,7 @@ from doworld.infer.compose import refusal
 from doworld.infer.engine import key_of
 from doworld.infer.history import table
 from doworld.infer.shapley import Shares
-from doworld.model.world import WorldModel
+from doworld.model.world import Doubts, WorldModel
 from doworld.query import Answer, Blame, Counterfactual, Follow, Set, Status, Why
 from doworld.query.given import Given
 
@@ -88,7 +88,8 @@ def blame(model: WorldModel, query: Blame, *, seed: int = 0) -> Answer:
     Raises ``UnknownNameError``, ``SchemaError`` or ``QueryError`` for a malformed question, and
     where the predicate raises or returns no verdict.
     """
-    episode = Episode.of(model, query)
+    # changes are tried, and levels bounded, by the mechanisms themselves, without their doubt
+    episode = Episode.of(replace(model, doubts=Doubts()), query)
     judge = judge_of(model, query, episode.label)
     columns = actions_of(model, query)
     verdict, _ = judge(episode.values[None])

@@ -70,9 +70,8 @@ class Linear:
         moved = self._moved(done, targets)
         if any(i not in self.laws for i in moved if not done.cut[0, i]):
             return False
-        columns = list(moved)
-        own = values[:, columns]
-        return bool(((own > self.lower[columns]) & (own < self.upper[columns])).all())
+        own = values[:, moved]
+        return bool(((own > self.lower[moved]) & (own < self.upper[moved])).all())
 
     def _moved(self, done: Done, targets: Sequence[int]) -> list[int]:
         """Columns on a way from what is done to a target, causes first."""

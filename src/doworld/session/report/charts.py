@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from doworld.query import Answer, Series
-from doworld.query.scale import beyond, future, narrowed
+from doworld.query.scale import beyond, cut, future
 from doworld.session.report.axes import HEIGHT, WIDTH, Frame, finite, path, ticks, words
 from doworld.session.report.page import esc
 
@@ -34,10 +34,9 @@ def fan(series: Series, answer: Answer) -> str:
     ]
     past_x, past = [r * step for r, _ in kept], [v for _, v in kept]
     y, side = finite(series.lower, series.upper, series.estimate, past), series.unit
-    if answer.status == "bounded" and series.lower and series.upper and series.estimate:
-        cut = narrowed([*series.estimate, *past[-len(xs) :]], series.lower, series.upper)
-        if cut is not None:
-            y, side = (cut[0], cut[1]), f"{side} {beyond(series.lower, series.upper)}".strip()
+    if (shown := cut(answer, series)) is not None:
+        ends = beyond(series.lower or (), series.upper or ())
+        y, side = (shown[0], shown[1]), f"{side} {ends}".strip()
     labels = None
     if series.categories:
         y = (-0.5, len(series.categories) - 0.5)
